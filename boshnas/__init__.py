@@ -1,0 +1,1 @@
+"""Bayesian optimisation with heteroscedastic surrogates over any set of measured architectures."""

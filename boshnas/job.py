@@ -1,0 +1,112 @@
+"""What the search asks of a worker (job.json) and what comes back (result.json)."""
+
+import os
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from boshnas.errors import InputError
+from boshnas.trial import Status
+
+SCHEMA_NUMBER = 1
+JOB_FILE = "job.json"
+RESULT_FILE = "result.json"
+PROGRESS_FILE = "progress.json"
+
+
+class Parent(BaseModel):
+    """A trained architecture whose weights a candidate starts from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    checkpoint: str
+    overlap: Annotated[float, Field(ge=0, le=1)]
+
+
+class Job(BaseModel):
+    """One evaluation to run.
+
+    Attributes:
+        schema_number: Version of this format.
+        number: Of the trial.
+        id: Of the architecture.
+        architecture: JSON description of it.
+        seed: Of the training.
+        parent: Whose weights to start from, if any.
+        settings: What the worker trains and scores on; read by the worker alone.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_number: int = SCHEMA_NUMBER
+    number: int
+    id: str
+    architecture: dict[str, JsonValue]
+    seed: int
+    parent: Parent | None = None
+    settings: dict[str, JsonValue]
+
+
+class Result(BaseModel):
+    """The outcome of one evaluation; see `boshnas.trial.Trial` for the fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    schema_number: int = SCHEMA_NUMBER
+    number: int
+    id: str
+    status: Status
+    score: float | None = None
+    task_scores: dict[str, float] = {}
+    stage_seconds: dict[str, float] = {}
+    details: dict[str, JsonValue] = {}
+    error: str | None = None
+
+
+class Progress(BaseModel):
+    """Where a running worker is: `step` of `num_steps` in a stage."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stage: str
+    step: int
+    num_steps: int
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def write_json(path: Path, content: str) -> None:
+    """Write a file whole or not at all: temporary name, flush, rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_model(path: Path, model: BaseModel) -> None:
+    """Write a job, result or progress as JSON, whole or not at all."""
+    write_json(path, model.model_dump_json(indent=1))
+
+
+def read_model(path: Path, kind: type[Model]) -> Model:
+    """Read a job, result or progress.
+
+    Raises:
+        InputError: If the file is absent, is not of this form, or has a newer schema.
+    """
+    try:
+        model = kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}: {where or 'content'}: {first['msg']}, got {first['input']!r:.80}.") from None
+    if getattr(model, "schema_number", 0) > SCHEMA_NUMBER:
+        raise InputError(f"{path}: schema_number must be at most {SCHEMA_NUMBER}; update this package to read it.")
+    return model
