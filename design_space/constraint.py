@@ -1,0 +1,54 @@
+"""Limits on an architecture that are known before any training."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import eq, ge, gt, le, lt
+from typing import Self
+
+from design_space.architecture import Architecture
+from design_space.counts import num_parameters
+from design_space.errors import InputError
+
+QUANTITIES: dict[str, Callable[[Architecture], float]] = {
+    "params": num_parameters,
+    "layers": lambda architecture: len(architecture.layers),
+}
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {"<=": le, ">=": ge, "<": lt, ">": gt, "==": eq}
+_FORM = re.compile(r"\s*([A-Za-z_]+)\s*(<=|>=|==|<|>)\s*([-+0-9._eE]+)\s*")
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """`quantity comparison limit`, such as `params <= 12e6`.
+
+    Example:
+        >>> Constraint.parse("params<=12e6")
+        Constraint(quantity='params', comparison='<=', limit=12000000.0)
+    """
+
+    quantity: str
+    comparison: str
+    limit: float
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the text of one constraint.
+
+        Raises:
+            InputError: If it is not of the form, or names an unknown quantity.
+        """
+        match = _FORM.fullmatch(text)
+        if match is None:
+            raise InputError(f"constraint: must have the form 'params<=12e6', got {text!r}.")
+        quantity, comparison, limit = match.groups()
+        if quantity not in QUANTITIES:
+            raise InputError(f"constraint: quantity must be one of {', '.join(QUANTITIES)}, got {quantity!r}.")
+        try:
+            return cls(quantity, comparison, float(limit))
+        except ValueError:
+            raise InputError(f"constraint: the limit must be a number, got {limit!r}.") from None
+
+    def holds(self, architecture: Architecture) -> bool:
+        """True where the architecture is within the limit."""
+        return _COMPARISONS[self.comparison](QUANTITIES[self.quantity](architecture), self.limit)
