@@ -1,0 +1,162 @@
+"""Teacher g, a network with dropout whose passes disagree where data are few, and student h, which learns how much.
+
+Symbols: M teachers trained at once, T stochastic passes, n rows, h hidden size.
+"""
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch.nn import functional as F
+
+from boshnas.posterior import Posterior
+from boshnas.surrogates.base import Moments, Surrogate, kept_rows
+from boshnas.surrogates.training import Shape, adam, pack, unpack
+
+_NUM_SYNTHETIC = 128  # rows between and beyond the data at which the student also learns
+
+
+class TeacherStudentSurrogate(Surrogate):
+    """Epistemic uncertainty as a deterministic, smooth function of x.
+
+    The teacher's epistemic std is the deviation over stochastic passes, each pass one sampled network; the student
+    learns it at the data, between them (features recombined) and beyond them. Mean: the teacher without dropout.
+    Aleatoric std: the root mean square residual, the same everywhere.
+
+    Args:
+        hidden_size: Width of both hidden layers, of teacher and student.
+        num_steps: Of Adam, for each.
+        learning_rate: At the first step.
+        weight_decay: Gaussian prior on the teacher's weights, as one pseudo-observation count shared by all rows.
+        dropout: Probability that a hidden unit is dropped, in (0, 1).
+        num_passes: Stochastic passes, all in one batch.
+        random_state: Seed of weights and dropout; None for a fresh one.
+
+    Reference:
+        Gal and Ghahramani 2016, arXiv 1506.02142; Tuli, Dedhia, Tuli, Jha 2022, arXiv 2205.11656, section 3.3.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int = 32,
+        num_steps: int = 150,
+        learning_rate: float = 0.01,
+        weight_decay: float = 0.01,
+        dropout: float = 0.1,
+        num_passes: int = 32,
+        random_state: int | None = None,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.num_steps = num_steps
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.dropout = dropout
+        self.num_passes = num_passes
+        self.random_state = random_state
+
+    def cross_fit(
+        self, X: ArrayLike, y: ArrayLike, folds: NDArray[np.intp], noise_std: ArrayLike | None = None
+    ) -> Posterior:
+        """As `Surrogate.cross_fit`: teachers in one batch, asked without students (scales are those of all rows)."""
+        Z, target, noise = self._standardised(X, y, noise_std)
+        generator, kept = self._generator(), kept_rows(folds)
+        weights = self._teach(Z, target, noise, kept, generator)
+        own = 1 - kept
+        mean = _forward(weights, Z, self.hidden_size)
+        residual = (((mean - target).square() * kept).sum(1) / kept.sum(1)).sqrt()
+        epistemic = torch.stack([self._deviation(member[None], Z, generator) for member in weights])
+        moments = [(own * part).sum(0) for part in (mean, epistemic, residual[:, None])]
+        self._learn(weights[:1], Z, target, generator)
+        return Posterior(*(part.numpy() for part in self._in_own_unit(*moments)))
+
+    def _fit(self, X: torch.Tensor, y: torch.Tensor, noise_std: torch.Tensor | None) -> None:
+        generator = self._generator()
+        kept = torch.ones(1, len(y), dtype=torch.float64)
+        self._learn(self._teach(X, y, noise_std, kept, generator), X, y, generator)
+
+    def _learn(self, teacher: torch.Tensor, X: torch.Tensor, y: torch.Tensor, generator: torch.Generator) -> None:
+        """Train the student on the deviation of one teacher, weights (1, P)."""
+        self.teacher_ = teacher
+        self.residual_ = float((_forward(teacher, X, self.hidden_size)[0] - y).square().mean().sqrt())
+        rows = torch.cat([X, _synthetic(X, generator)])
+        deviation = self._deviation(teacher, rows, generator)
+        scale = float(deviation.mean().clamp_min(1e-9))
+
+        def loss(weights: torch.Tensor) -> torch.Tensor:
+            learned: torch.Tensor = F.softplus(_forward(weights, rows, self.hidden_size))
+            return (learned - deviation / scale).square().mean()
+
+        start = pack(_initial(X.shape[1], self.hidden_size, generator), 1)
+        self.student_ = adam(loss, start, num_steps=self.num_steps, learning_rate=self.learning_rate)
+        self.student_scale_ = scale
+
+    def _predict(self, X: torch.Tensor) -> Moments:
+        mean = _forward(self.teacher_, X, self.hidden_size)[0]
+        epistemic = self.student_scale_ * F.softplus(_forward(self.student_, X, self.hidden_size)[0])
+        return mean, epistemic, torch.full_like(mean, self.residual_)
+
+    def _teach(
+        self,
+        X: torch.Tensor,
+        y: torch.Tensor,
+        noise_std: torch.Tensor | None,
+        kept: torch.Tensor,
+        generator: torch.Generator,
+    ) -> torch.Tensor:
+        """Weights (M, P) of M teachers, the m-th trained on the rows where kept (M, n) is 1."""
+        row_weights = kept
+        if noise_std is not None:  # a noisy row counts less, never more than a row of unknown noise
+            row_weights = kept / (1 + noise_std.nan_to_num(0.0).square())
+        shapes, size = _shapes(X.shape[1], self.hidden_size), (len(kept), len(X), self.hidden_size)
+
+        def loss(weights: torch.Tensor) -> torch.Tensor:
+            masks = [self._mask(size, generator) for _ in range(2)]
+            squares = (_forward(weights, X, self.hidden_size, masks) - y).square()
+            decay = sum(W.square().sum((1, 2)) for W in unpack(weights, shapes)[::2])
+            return (((row_weights * squares).sum(1) + self.weight_decay * decay) / kept.sum(1)).sum()
+
+        start = pack(_initial(X.shape[1], self.hidden_size, generator), len(kept))
+        return adam(loss, start, num_steps=self.num_steps, learning_rate=self.learning_rate)
+
+    def _deviation(self, weights: torch.Tensor, X: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Standard deviation over T sampled networks at X (n, d), shape (n,)."""
+        masks = [self._mask((self.num_passes, 1, self.hidden_size), generator) for _ in range(2)]
+        return _forward(weights, X, self.hidden_size, masks).std(dim=0)
+
+    def _mask(self, size: Shape, generator: torch.Generator) -> torch.Tensor:
+        kept = torch.rand(size, dtype=torch.float64, generator=generator) >= self.dropout
+        return kept / (1 - self.dropout)
+
+
+def _synthetic(X: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Rows made of features of random rows, half of them moved by about the data's spread."""
+    num_rows, num_features = X.shape
+    donors = torch.randint(num_rows, (_NUM_SYNTHETIC, num_features), generator=generator)
+    mixed = X[donors, torch.arange(num_features)]
+    moved = torch.randn(_NUM_SYNTHETIC // 2, num_features, dtype=torch.float64, generator=generator)
+    mixed[: len(moved)] += moved
+    return mixed
+
+
+def _shapes(num_features: int, hidden_size: int) -> list[Shape]:
+    sizes = [num_features, hidden_size, hidden_size, 1]
+    return [shape for i, o in zip(sizes, sizes[1:], strict=False) for shape in ((i, o), (1, o))]
+
+
+def _initial(num_features: int, hidden_size: int, generator: torch.Generator) -> list[torch.Tensor]:
+    arrays = []
+    for fan_in, fan_out in _shapes(num_features, hidden_size)[::2]:
+        W = torch.randn(fan_in, fan_out, dtype=torch.float64, generator=generator)
+        arrays += [W / math.sqrt(fan_in), torch.zeros(1, fan_out, dtype=torch.float64)]
+    return arrays
+
+
+def _forward(
+    weights: torch.Tensor, X: torch.Tensor, hidden_size: int, masks: list[torch.Tensor] | None = None
+) -> torch.Tensor:
+    """Outputs (M, n) at X (n, d); masks, one a hidden layer, broadcast against (M, n, h)."""
+    W1, b1, W2, b2, W3, b3 = unpack(weights, _shapes(X.shape[1], hidden_size))
+    hidden = F.silu(X @ W1 + b1)
+    hidden = F.silu((hidden if masks is None else hidden * masks[0]) @ W2 + b2)
+    return ((hidden if masks is None else hidden * masks[1]) @ W3 + b3).squeeze(-1)

@@ -1,0 +1,21 @@
+import subprocess
+import sys
+
+import pytest
+
+import boshnas
+
+
+def test_import_does_not_bring_torch() -> None:
+    code = "import sys, boshnas; assert not {'torch', 'sklearn', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_public_names_resolve() -> None:
+    assert boshnas.Searcher.__name__ == "Searcher"
+    assert set(boshnas.__all__) <= set(dir(boshnas))
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = boshnas.Nothing
