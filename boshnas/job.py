@@ -13,6 +13,7 @@ SCHEMA_NUMBER = 1
 JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
 PROGRESS_FILE = "progress.json"
+CHECKPOINT_FOLDER = "pretrained"
 
 
 class Parent(BaseModel):

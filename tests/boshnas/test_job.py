@@ -1,0 +1,73 @@
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from boshnas.errors import InputError
+from boshnas.job import SCHEMA_NUMBER, Job, Parent, Progress, Result, read_model, write_json, write_model
+from boshnas.trial import Status
+
+JOB = Job(
+    number=3,
+    id="abc",
+    architecture={"l": 2, "o": ["sa", "l"]},
+    seed=5,
+    parent=Parent(id="def", checkpoint="/x", overlap=0.8),
+    settings={"tasks": ["cola"], "rate": 1e-5},
+)
+RESULT = Result(number=3, id="abc", status=Status.FINISHED, score=1 / 3, details={"loss": None})
+
+
+@pytest.mark.parametrize("model", [JOB, RESULT, Progress(stage="pretrain", step=1, num_steps=9)])
+def test_comes_back_exactly(tmp_path: Path, model: Job | Result | Progress):
+    write_model(tmp_path / "file.json", model)
+    assert read_model(tmp_path / "file.json", type(model)) == model
+    assert [file.name for file in tmp_path.iterdir()] == ["file.json"]
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path):
+    path = tmp_path / "file.json"
+    write_json(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_json(path, "new \ud800")
+    assert path.read_text() == "old"
+
+
+def test_refuses_an_absent_file(tmp_path: Path):
+    with pytest.raises(InputError, match=r"job\.json: cannot be read: No such file"):
+        read_model(tmp_path / "job.json", Job)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"extra": 1}, "extra: Extra inputs are not permitted"),
+        ({"number": "x"}, "number: Input should be a valid integer"),
+        ({"parent": {"id": "d", "checkpoint": "/x", "overlap": 2}}, r"parent\.overlap: .* less than or equal to 1"),
+    ],
+)
+def test_refuses_a_wrong_field_by_name(tmp_path: Path, change: dict[str, object], message: str):
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(JOB.model_dump(mode="json") | change))
+    with pytest.raises(InputError, match=message) as caught:
+        read_model(path, Job)
+    assert "\n" not in str(caught.value)
+
+
+def test_refuses_half_a_file(tmp_path: Path):
+    (tmp_path / "job.json").write_text(JOB.model_dump_json()[:40])
+    with pytest.raises(InputError, match="content: Invalid JSON"):
+        read_model(tmp_path / "job.json", Job)
+
+
+def test_refuses_a_newer_schema(tmp_path: Path):
+    write_model(tmp_path / "job.json", JOB.model_copy(update={"schema_number": SCHEMA_NUMBER + 1}))
+    with pytest.raises(InputError, match="schema_number must be at most 1; update"):
+        read_model(tmp_path / "job.json", Job)
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_a_score_is_finite(score: float):
+    with pytest.raises(ValidationError, match="finite number"):
+        Result(number=0, id="a", status=Status.FINISHED, score=score)

@@ -1,0 +1,271 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from boshnas.errors import InputError
+from boshnas.executors import LocalExecutor, exit_with_driver, visible_gpus
+from boshnas.executors.base import LOG_FILE, LOG_TAIL_LINES, ended_result
+from boshnas.executors.gpus import _listed
+from boshnas.executors.orphan import DRIVER_PID_VARIABLE, ORPHAN_EXIT_CODE
+from boshnas.job import JOB_FILE, RESULT_FILE, Job, Result, write_model
+from boshnas.trial import Status
+
+ROOT = Path(__file__).parents[2]
+JOB = Job(number=0, id="arch0", architecture={}, seed=0, settings={})
+RESULT = '{"number": 0, "id": "arch0", "status": "finished", "score": 1.0}'
+# A worker which, with its child, ignores the polite signal; both ids end up in pids.json.
+STUBBORN = """
+import json, pathlib, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-S", "-c", "import signal, time; signal.signal(15, 1); time.sleep(60)"])
+import os
+path = pathlib.Path(sys.argv[1]).parent / "pids.json"
+path.with_suffix(".part").write_text(json.dumps([os.getpid(), child.pid]))
+path.with_suffix(".part").rename(path)
+"""
+
+
+def command(code: str) -> list[str]:
+    return [sys.executable, "-S", "-c", code]
+
+
+def wait_until(condition: Callable[[], bool], limit_s: float = 8.0) -> bool:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def pids(folder: Path) -> list[int]:
+    assert wait_until((folder / "pids.json").exists)
+    content: list[int] = json.loads((folder / "pids.json").read_text())
+    return content
+
+
+def run(executor: LocalExecutor, folder: Path) -> Result:
+    executor.submit(JOB, folder)
+    results: list[Result] = []
+    assert wait_until(lambda: bool(results.extend(executor.poll()) or results))
+    return results[0]
+
+
+def environment(folder: Path, name: str) -> str | None:
+    content: dict[str, str] = json.loads((folder / "environment.json").read_text())
+    return content.get(name)
+
+
+WRITE_ENVIRONMENT = f"""
+import json, os, pathlib, sys
+folder = pathlib.Path(sys.argv[1]).parent
+(folder / "environment.json").write_text(json.dumps(dict(os.environ)))
+(folder / "result.json").write_text({RESULT!r})
+"""
+
+
+def test_threads_and_the_drivers_process_are_told(tmp_path: Path):
+    with LocalExecutor(command(WRITE_ENVIRONMENT), num_slots=1, num_threads=3) as executor:
+        assert run(executor, tmp_path).status is Status.FINISHED
+    assert environment(tmp_path, "OMP_NUM_THREADS") == "3"
+    assert environment(tmp_path, "MKL_NUM_THREADS") == "3"
+    assert environment(tmp_path, "TOKENIZERS_PARALLELISM") == "false"
+    assert environment(tmp_path, DRIVER_PID_VARIABLE) == str(os.getpid())
+    assert environment(tmp_path, "CUDA_VISIBLE_DEVICES") == os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def test_slots_share_the_cores_and_never_get_none(tmp_path: Path):
+    with LocalExecutor(command(WRITE_ENVIRONMENT), num_slots=10_000) as executor:
+        run(executor, tmp_path)
+    assert environment(tmp_path, "OMP_NUM_THREADS") == "1"
+
+
+def test_each_slot_has_its_gpu(tmp_path: Path):
+    with LocalExecutor(command(WRITE_ENVIRONMENT), num_slots=2, gpus=["4", "7"]) as executor:
+        for number in range(2):
+            executor.submit(JOB.model_copy(update={"number": number}), tmp_path / str(number))
+        assert wait_until(lambda: all((tmp_path / str(n) / RESULT_FILE).exists() for n in range(2)))
+    assert [environment(tmp_path / str(number), "CUDA_VISIBLE_DEVICES") for number in range(2)] == ["4", "7"]
+
+
+def test_both_streams_go_to_the_log(tmp_path: Path):
+    code = "import os; os.write(1, b'to out\\n'); os.write(2, b'to err\\n'); os._exit(5)"
+    with LocalExecutor(command(code), num_slots=1) as executor:
+        result = run(executor, tmp_path)
+    assert (tmp_path / LOG_FILE).read_text() == "to out\nto err\n"
+    assert result.error == "The worker ended with return code 5.\nto out\nto err"
+
+
+def test_the_time_limit_ends_a_worker_and_its_children(tmp_path: Path):
+    with LocalExecutor(command(STUBBORN + "\ntime.sleep(60)"), num_slots=1, timeout_s=1.0) as executor:
+        result = run(executor, tmp_path)
+    assert result.status is Status.TIMED_OUT
+    assert "after 1 seconds, the time limit" in (result.error or "")
+    assert wait_until(lambda: all(map(gone, pids(tmp_path))))
+
+
+def test_a_worker_that_reported_and_then_hangs_has_its_result(tmp_path: Path):
+    code = (
+        "import pathlib, sys, time\n"
+        f"pathlib.Path(sys.argv[1]).with_name('result.json').write_text({RESULT!r})\ntime.sleep(60)"
+    )
+    with LocalExecutor(command(code), num_slots=1, timeout_s=1.0) as executor:
+        assert run(executor, tmp_path).status is Status.FINISHED
+
+
+def test_what_a_worker_leaves_behind_is_ended(tmp_path: Path):
+    with LocalExecutor(command(STUBBORN + "\nos._exit(1)"), num_slots=1) as executor:
+        assert run(executor, tmp_path).status is Status.CRASHED
+    assert wait_until(lambda: all(map(gone, pids(tmp_path))))
+
+
+@pytest.mark.parametrize("how", ["cancel", "close"])
+def test_cancel_and_close_end_a_worker_that_ignores_the_polite_signal(tmp_path: Path, how: str):
+    executor = LocalExecutor(command(STUBBORN + "\ntime.sleep(60)"), num_slots=1, grace_s=0.3)
+    executor.submit(JOB, tmp_path)
+    running = pids(tmp_path)
+    if how == "cancel":
+        executor.cancel(0)
+    executor.close()
+    assert wait_until(lambda: all(map(gone, running)))
+
+
+def test_close_lets_a_worker_end_politely(tmp_path: Path):
+    code = """
+import pathlib, signal, sys, time
+folder = pathlib.Path(sys.argv[1]).parent
+signal.signal(signal.SIGTERM, lambda *_: ((folder / "saved").touch(), sys.exit(0)))
+(folder / "ready").touch()
+time.sleep(60)
+"""
+    with LocalExecutor(command(code), num_slots=1) as executor:
+        executor.submit(JOB, tmp_path)
+        assert wait_until((tmp_path / "ready").exists)
+    assert (tmp_path / "saved").exists()
+
+
+def test_a_worker_does_not_outlive_a_killed_driver(tmp_path: Path):
+    worker = tmp_path / "worker.py"
+    worker.write_text(
+        "import os, pathlib, sys, time\nfrom boshnas.executors.orphan import exit_with_driver\nexit_with_driver()\n"
+        "path = pathlib.Path(sys.argv[1]).parent\n(path / 'part').write_text(f'[{os.getpid()}]')\n"
+        "(path / 'part').rename(path / 'pids.json')\ntime.sleep(60)\n"
+    )
+    driver_code = (
+        "import sys, time, pathlib\nfrom boshnas.executors import LocalExecutor\nfrom boshnas.job import Job\n"
+        f"executor = LocalExecutor([sys.executable, {str(worker)!r}], num_slots=1)\n"
+        "job = Job(number=0, id='a', architecture={}, seed=0, settings={})\n"
+        f"executor.submit(job, pathlib.Path({str(tmp_path)!r}))\ntime.sleep(60)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", driver_code], env=environment) as driver:
+        (worker_pid,) = pids(tmp_path)
+        driver.send_signal(signal.SIGKILL)
+    assert wait_until(lambda: gone(worker_pid), limit_s=3.0)
+
+
+def test_a_worker_whose_driver_is_gone_already_ends_at_once():
+    with subprocess.Popen([sys.executable, "-S", "-c", ""]) as dead:
+        pass
+    code = "import time; from boshnas.executors.orphan import exit_with_driver as e; e(); time.sleep(60)"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), DRIVER_PID_VARIABLE: str(dead.pid)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, timeout=8).returncode == ORPHAN_EXIT_CODE
+
+
+def test_a_worker_started_by_hand_is_not_watched(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv(DRIVER_PID_VARIABLE, raising=False)
+    exit_with_driver()
+
+
+def test_the_result_of_another_job_is_refused(tmp_path: Path):
+    write_model(tmp_path / RESULT_FILE, Result(number=1, id="arch0", status=Status.FINISHED, score=1.0))
+    result = ended_result(JOB, tmp_path, 0)
+    assert result.status is Status.CRASHED
+    assert "number and id must be those of the job, (0, 'arch0'), got (1, 'arch0')" in (result.error or "")
+
+
+def test_a_finished_result_without_a_score_is_refused(tmp_path: Path):
+    write_model(tmp_path / RESULT_FILE, Result(number=0, id="arch0", status=Status.FINISHED))
+    assert "score must be there if and only if" in (ended_result(JOB, tmp_path, 0).error or "")
+
+
+def test_a_workers_own_account_of_its_failure_is_kept(tmp_path: Path):
+    told = Result(number=0, id="arch0", status=Status.OUT_OF_MEMORY, error="CUDA out of memory")
+    write_model(tmp_path / RESULT_FILE, told)
+    assert ended_result(JOB, tmp_path, 1) == told
+
+
+def test_only_the_end_of_a_long_log_is_told(tmp_path: Path):
+    (tmp_path / LOG_FILE).write_bytes(b"\xff" + b"".join(b"line %d\n" % number for number in range(10_000)))
+    lines = (ended_result(JOB, tmp_path, 1).error or "").splitlines()
+    assert len(lines) == 1 + LOG_TAIL_LINES
+    assert lines[-1] == "line 9999"
+
+
+@pytest.mark.parametrize(
+    ("returncode", "status", "words"),
+    [(-11, Status.CRASHED, "SIGSEGV"), (137, Status.KILLED, "SIGKILL"), (-9, Status.KILLED, "memory")],
+)
+def test_signals_are_named(tmp_path: Path, returncode: int, status: Status, words: str):
+    result = ended_result(JOB, tmp_path, returncode)
+    assert result.status is status
+    assert words in (result.error or "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_slots": 0}, "num_slots must be positive, got 0"),
+        ({"num_slots": 1, "timeout_s": -1.0}, "timeout_s must be positive, got -1.0"),
+        ({"num_slots": 1, "num_threads": 0}, "num_threads must be positive, got 0"),
+    ],
+)
+def test_refuses_wrong_numbers(arguments: dict[str, float], message: str):
+    with pytest.raises(InputError, match=message):
+        LocalExecutor(["true"], **arguments)  # type: ignore[arg-type]
+
+
+def test_refuses_a_command_that_is_none(tmp_path: Path):
+    with pytest.raises(InputError, match="command must be a program and its arguments, got none"):
+        LocalExecutor([], num_slots=1)
+    with (
+        LocalExecutor(["/no/such/program"], num_slots=1) as executor,
+        pytest.raises(InputError, match="command must be a program that can be started, got '/no/such/program'"),
+    ):
+        executor.submit(JOB, tmp_path)
+    assert (tmp_path / JOB_FILE).exists()
+
+
+@pytest.mark.parametrize(("value", "gpus"), [("", []), ("0, 2", ["0", "2"]), ("1,-1,2", ["1"]), ("GPU-a", ["GPU-a"])])
+def test_visible_gpus_are_those_of_the_environment(value: str, gpus: list[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    assert visible_gpus() == gpus
+
+
+def test_no_driver_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert visible_gpus() == []
+
+
+def test_the_drivers_listing_is_read():
+    listing = (
+        "GPU 0: NVIDIA A100 (UUID: GPU-a)\n  MIG 1g.5gb Device 0: (UUID: MIG-1)\n"
+        "  MIG 1g.5gb Device 1: (UUID: MIG-2)\nGPU 1: NVIDIA A100 (UUID: GPU-b)\n"
+    )
+    assert _listed(listing) == ["MIG-1", "MIG-2", "1"]
