@@ -1,0 +1,1 @@
+"""Fine-tuning and scoring: one checkpoint in, task scores out."""

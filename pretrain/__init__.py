@@ -1,0 +1,1 @@
+"""Masked language modelling: one job in, one checkpoint out."""

@@ -1,0 +1,86 @@
+"""`python -m pretrain`: any text in, one checkpoint out."""
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase, set_seed
+from transformers.utils import logging as transformers_logging
+
+from design_space.architecture import Architecture
+from design_space.command_line import exit_code
+from design_space.errors import InputError
+from design_space.model.presets import PRESETS, preset
+from pretrain.command_line import FlagParser, words
+from pretrain.config import PretrainArguments, PretrainConfig, load_recipe
+from pretrain.corpus import pack, read_documents
+from pretrain.tokenizer import load_tokenizer, train_tokenizer
+from pretrain.train import build_model, pretrain
+
+EXAMPLE = "python -m pretrain --model_dict bert_tiny --train_file corpus/ --output_dir out --max_steps 2000"
+MAX_POSITIONS = 512
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Read the flags and run."""
+    config, training = _parse(arguments)
+    folder = Path(training.output_dir)
+    if (folder / "config.json").exists():
+        raise InputError(f"--output_dir: {folder} holds a checkpoint already. Give another folder.")
+    architecture = read_architecture(config.model_dict)
+    set_seed(training.seed)
+    tokenizer = _tokenizer(config)
+    corpus = pack(read_documents(config.train_file), tokenizer, config.max_seq_length)
+    model = build_model(architecture, tokenizer, max(MAX_POSITIONS, config.max_seq_length))
+    result = pretrain(model, tokenizer, corpus, training, config.mlm_probability)
+    if config.json:
+        sys.stdout.write(json.dumps(asdict(result) | {"output_dir": str(folder)}) + "\n")
+    else:
+        held_out = "" if result.held_out_loss is None else f", held out {result.held_out_loss:.3f}"
+        sys.stdout.write(
+            f"loss {result.loss:.3f}{held_out} nats after {result.num_steps} steps, "
+            f"{result.num_tokens / result.seconds:,.0f} tokens/s; checkpoint in {folder}\n"
+        )
+
+
+def _parse(arguments: Sequence[str]) -> tuple[PretrainConfig, PretrainArguments]:
+    """Flags, over the recipe's values, over the defaults."""
+    parser = FlagParser((PretrainConfig, PretrainArguments), "python -m pretrain", EXAMPLE)
+    config, training = parser.parse(arguments)
+    if config.recipe is not None:
+        config, training = parser.parse(arguments, load_recipe(config.recipe).model_dump())
+    if not training.output_dir:
+        raise InputError("--output_dir: must name the folder for the checkpoint. Give one.")
+    if training.max_steps < 1:
+        raise InputError(f"--max_steps: must be at least 1, got {training.max_steps}.")
+    if not 0 < config.mlm_probability < 1:
+        raise InputError(f"--mlm_probability: must be in (0, 1), got {config.mlm_probability}.")
+    return config, training
+
+
+def read_architecture(text: str) -> Architecture:
+    """An architecture from a preset's name, JSON, or a file that holds JSON.
+
+    Raises:
+        InputError: If it is none of these.
+    """
+    if text.lstrip().startswith("{"):
+        return Architecture.from_json(text)
+    if text in PRESETS or not Path(text).is_file():
+        return preset(text)
+    return Architecture.from_json(Path(text).read_text("utf-8"), where=text)
+
+
+def _tokenizer(config: PretrainConfig) -> PreTrainedTokenizerBase:
+    if config.tokenizer_name is not None:
+        return load_tokenizer(config.tokenizer_name)
+    return train_tokenizer(read_documents(config.train_file), config.vocab_size)
+
+
+if __name__ == "__main__":
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    transformers_logging.set_verbosity_error()
+    raise SystemExit(exit_code(lambda: main(words())))

@@ -1,0 +1,111 @@
+"""What a pre-training run is told: its own flags, and those of transformers with RoBERTa's constants."""
+
+import difflib
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from transformers import TrainingArguments
+
+from design_space.errors import InputError
+
+
+@dataclass
+class PretrainConfig:
+    """Flags of pre-training that transformers does not have."""
+
+    model_dict: str = field(
+        default="bert_mini",
+        metadata={"help": "Architecture: a preset's name, the JSON of a model_dict, or a file that holds one."},
+    )
+    train_file: list[str] = field(
+        default_factory=lambda: ["demo"],
+        metadata={"help": "Text files (txt: one document a line; jsonl with 'text') or folders; 'demo': synthetic."},
+    )
+    tokenizer_name: str | None = field(
+        default=None, metadata={"help": "Tokenizer's folder or hub name. Trained on the text where absent."}
+    )
+    vocab_size: int = field(default=8192, metadata={"help": "Entries of a tokenizer that is trained here."})
+    max_seq_length: int = field(default=128, metadata={"help": "Tokens of one packed block."})
+    mlm_probability: float = field(default=0.15, metadata={"help": "Share of tokens to predict, in (0, 1)."})
+    recipe: str | None = field(
+        default=None, metadata={"help": "A shipped recipe or a YAML file; its values stand in for flags not given."}
+    )
+    json: bool = field(default=False, metadata={"help": "Print the result as one JSON line."})
+
+
+@dataclass
+class PretrainArguments(TrainingArguments):
+    """Arguments of the transformers Trainer; the defaults are those of RoBERTa (Liu et al. 2019, arXiv:1907.11692)."""
+
+    output_dir: str = field(default="", metadata={"help": "Where the checkpoint goes; must not hold one."})
+    learning_rate: float = field(default=1e-4, metadata={"help": "Peak learning rate."})
+    adam_beta2: float = field(default=0.98, metadata={"help": "Second moment's decay."})
+    adam_epsilon: float = field(default=1e-6, metadata={"help": "Added to the root of the second moment."})
+    weight_decay: float = field(default=0.01, metadata={"help": "Decoupled weight decay."})
+    warmup_steps: float = field(default=0.06, metadata={"help": "Steps of linear warm-up, or their share below 1."})
+    per_device_train_batch_size: int = field(default=32, metadata={"help": "Sequences a device and step."})
+    max_steps: int = field(default=1000, metadata={"help": "Optimizer steps."})
+    logging_steps: float = field(default=10, metadata={"help": "Steps between two losses of the learning curve."})
+    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Hide NaN losses from the log."})
+    save_strategy: str = field(default="no", metadata={"help": "When to keep intermediate checkpoints."})
+    report_to: str = field(default="none", metadata={"help": "Where transformers reports to."})
+    dataloader_pin_memory: bool = field(
+        default_factory=torch.cuda.is_available, metadata={"help": "Page-locked batches, for GPUs."}
+    )
+
+
+class Recipe(BaseModel):
+    """The part of the flags that a recipe fixes, under the flags' names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_steps: PositiveInt
+    per_device_train_batch_size: PositiveInt
+    gradient_accumulation_steps: PositiveInt = 1
+    max_seq_length: PositiveInt
+    learning_rate: PositiveFloat
+    warmup_steps: PositiveFloat
+    adam_beta2: float = 0.98
+    adam_epsilon: PositiveFloat = 1e-6
+    weight_decay: float = 0.01
+    mlm_probability: float = Field(default=0.15, gt=0, lt=1)
+    vocab_size: PositiveInt
+
+    def training_arguments(self) -> dict[str, Any]:
+        """The values that are arguments of the Trainer."""
+        return self.model_dump(exclude={"max_seq_length", "mlm_probability", "vocab_size"})
+
+
+def recipe_names() -> list[str]:
+    """Names of the shipped recipes."""
+    folder = resources.files("pretrain") / "recipes"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_recipe(name_or_file: str | Path) -> Recipe:
+    """Read a shipped recipe by name, or a YAML file.
+
+    Raises:
+        InputError: If it does not exist, is not YAML, or a key breaks its rule.
+    """
+    if str(name_or_file) in recipe_names():
+        text = (resources.files("pretrain") / "recipes" / f"{name_or_file}.yaml").read_text("utf-8")
+    elif Path(name_or_file).is_file():
+        text = Path(name_or_file).read_text("utf-8")
+    else:
+        raise InputError(f"recipe: must be one of {', '.join(recipe_names())} or a file, got {str(name_or_file)!r}.")
+    try:
+        return Recipe.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError:
+        raise InputError(f"{name_or_file}: must be YAML, is not.") from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"])) or "content"
+        near = difflib.get_close_matches(key, Recipe.model_fields, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near and problem["type"] == "extra_forbidden" else ""
+        raise InputError(f"{name_or_file}: {key}: {problem['msg']}, got {problem['input']!r:.60}.{hint}") from None
