@@ -1,0 +1,328 @@
+"""Wires a search over a design space: checks its settings, prepares the run's folder, runs the loop."""
+
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from boshnas.errors import InputError
+from boshnas.executors import LocalExecutor, run_lock, visible_gpus
+from boshnas.loop import Loop, Plan, View, split_budget
+from boshnas.searcher import Searcher
+from boshnas.space_source import SpaceSource
+from boshnas.store import STORE_FILE, Store
+from boshnas.surrogates import GPSurrogate, default
+from boshnas.surrogates.base import Surrogate
+from boshnas.trial import Trial
+from boshnas.worker import FinetuneSettings, Settings
+from design_space.architecture import Architecture
+from design_space.constraint import Constraint
+from design_space.counts import num_parameters
+from design_space.model.presets import preset
+from design_space.space import DesignSpace
+from finetune.data import DEMO, HUB, available_tasks, load_task
+from finetune.tasks import GLUE, Task, parse_tasks
+from pretrain.config import Recipe, load_recipe
+from pretrain.corpus import corpus_files, pack, read_documents
+from pretrain.tokenizer import load_tokenizer, train_tokenizer
+
+DEMO_TASKS = "cola,sst2,mrpc,stsb"
+DEMO_FINETUNE = FinetuneSettings(
+    max_steps=40, per_device_train_batch_size=32, learning_rate=1e-3, warmup_steps=4, max_seq_length=64
+)
+MAX_INITIAL = 10
+MAX_PARALLEL = 4
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignSettings:
+    """What a person asks for; see `python -m boshnas.run --help`."""
+
+    space: str
+    data: str = DEMO
+    corpus: str | None = None
+    tasks: str | None = None
+    recipe: str | None = None
+    pretrain_steps: int | None = None
+    finetune_steps: int | None = None
+    budget: int = 12
+    initial: int | None = None
+    max_hours: float | None = None
+    parallel: int | None = None
+    synchronous: bool = False
+    seed: int = 0
+    surrogate: str = "boshnas"
+    constraints: tuple[str, ...] = ()
+    baselines: str | None = None
+    max_failures: int = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Campaign:
+    """Checked settings, ready to run; nothing has been written yet.
+
+    Attributes:
+        settings: As given.
+        space: Loaded.
+        constraints: Parsed.
+        tasks: To score.
+        absent_tasks: Tasks of GLUE that the data does not have.
+        baselines: Architectures by name.
+        worker: What every worker is told.
+        level_budgets: Evaluations for each level.
+        num_initial: Random proposals at the start.
+        gpus: Identifiers of the GPUs to use.
+        num_parallel: Evaluations at a time.
+    """
+
+    settings: CampaignSettings
+    space: DesignSpace
+    constraints: Sequence[Constraint]
+    tasks: Sequence[Task]
+    absent_tasks: Sequence[str]
+    baselines: Mapping[str, Architecture]
+    worker: Settings
+    level_budgets: Sequence[int]
+    num_initial: int
+    gpus: Sequence[str]
+    num_parallel: int
+
+    @property
+    def score_name(self) -> str:
+        """What the objective is called; synthetic scores are never called otherwise."""
+        return "demo GLUE score" if self.settings.data == DEMO else "GLUE score"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must not change between the parts of one run: else its scores could not be compared."""
+        settings = self.settings
+        return {
+            "space": settings.space,
+            "space_content": self.space.content.model_dump_json(by_alias=True),
+            "seed": settings.seed,
+            "data": settings.data,
+            "corpus_paths": corpus_paths(settings),
+            "worker": self.worker.model_dump(mode="json"),
+            "constraints": list(settings.constraints),
+            "baselines": list(self.baselines),
+        }
+
+
+def check(settings: CampaignSettings) -> Campaign:
+    """Check everything that can be known before any work.
+
+    Raises:
+        InputError: In one line, for the first thing that is wrong.
+    """
+    _check_numbers(settings)
+    space = DesignSpace.load(settings.space)
+    constraints = [Constraint.parse(text) for text in settings.constraints]
+    tasks, absent = _tasks(settings)
+    if settings.data not in (DEMO, HUB):
+        for task in tasks:
+            load_task(task, settings.data)
+    corpus_files(corpus_paths(settings))
+    baselines = _baselines(settings)
+    gpus = visible_gpus()
+    budgets = split_budget(settings.budget, len(space.levels))
+    initial = settings.initial if settings.initial is not None else min(MAX_INITIAL, max(1, settings.budget // 3))
+    return Campaign(
+        settings=settings,
+        space=space,
+        constraints=constraints,
+        tasks=tasks,
+        absent_tasks=absent,
+        baselines={name: preset(name) for name in baselines},
+        worker=_worker_settings(settings, tasks),
+        level_budgets=budgets,
+        num_initial=initial,
+        gpus=gpus,
+        num_parallel=settings.parallel or len(gpus) or min(MAX_PARALLEL, os.cpu_count() or 1),
+    )
+
+
+def _check_numbers(settings: CampaignSettings) -> None:
+    for name, least in (
+        ("budget", 1),
+        ("initial", 1),
+        ("parallel", 1),
+        ("pretrain_steps", 1),
+        ("finetune_steps", 1),
+        ("max_failures", 0),
+        ("seed", 0),
+    ):
+        value = getattr(settings, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name.replace('_', '-')}: must be at least {least}, got {value}.")
+    if settings.max_hours is not None and settings.max_hours <= 0:
+        raise InputError(f"--max-hours: must be above 0, got {settings.max_hours}.")
+    if settings.surrogate not in SURROGATES:
+        raise InputError(f"--surrogate: must be one of {', '.join(SURROGATES)}, got {settings.surrogate!r}.")
+
+
+def _tasks(settings: CampaignSettings) -> tuple[list[Task], list[str]]:
+    """Tasks to score, and those of GLUE that the data lacks."""
+    available = available_tasks(settings.data)
+    absent = [name for name, task in GLUE.items() if task not in available]
+    text = settings.tasks or (DEMO_TASKS if settings.data == DEMO else "all")
+    if text == "all":
+        return available, absent
+    tasks = parse_tasks(text)
+    if missing := [task.name for task in tasks if task not in available]:
+        names = ", ".join(task.name for task in available)
+        raise InputError(f"--tasks: {settings.data} does not have {', '.join(missing)}; it has {names}.")
+    return tasks, absent
+
+
+def _baselines(settings: CampaignSettings) -> list[str]:
+    """Names of the baselines: BERT-Mini on real data, none on the demo, where not given."""
+    text = settings.baselines
+    if text is None:
+        return [] if settings.data == DEMO else ["bert_mini"]
+    return [name.strip() for name in text.split(",") if name.strip() and name.strip() != "none"]
+
+
+def _worker_settings(settings: CampaignSettings, tasks: Sequence[Task]) -> Settings:
+    is_demo = settings.data == DEMO
+    recipe = load_recipe(settings.recipe or ("demo" if is_demo else "cpu_small"))
+    if settings.pretrain_steps is not None:
+        recipe = _with_steps(recipe, settings.pretrain_steps)
+    finetune = DEMO_FINETUNE if is_demo else FinetuneSettings()
+    if settings.finetune_steps is not None:
+        finetune = finetune.model_copy(update={"max_steps": settings.finetune_steps})
+    return Settings(
+        data=settings.data if settings.data in (DEMO, HUB) else str(Path(settings.data).resolve()),
+        tasks=[task.name for task in tasks],
+        tokenizer="tokenizer",
+        corpus="corpus",
+        dropout=0.0 if is_demo else 0.1,
+        pretrain=recipe,
+        finetune=finetune,
+    )
+
+
+def _with_steps(recipe: Recipe, max_steps: int) -> Recipe:
+    """The recipe at another length; warm-up keeps its share."""
+    warmup = recipe.warmup_steps
+    share = warmup if warmup < 1 else warmup / recipe.max_steps
+    return recipe.model_copy(update={"max_steps": max_steps, "warmup_steps": max(1, round(share * max_steps))})
+
+
+SURROGATES: dict[str, Any] = {"boshnas": default, "gp": GPSurrogate, "random": lambda: None}
+
+
+def open_store(campaign: Campaign, folder: Path, resume: bool) -> Store:
+    """Create the run's store, or open it to go on.
+
+    Raises:
+        InputError: If the folder exists and `resume` is not given, or is of another run.
+    """
+    path = folder / STORE_FILE
+    if not resume:
+        if folder.exists() and any(folder.iterdir()):
+            raise InputError(f"--out: {folder} exists. Give another folder, or --resume to go on with it.")
+        folder.mkdir(parents=True, exist_ok=True)
+        identity = campaign.identity | {"options": asdict(campaign.settings)}
+        return Store.create(path, identity, campaign.space.parameter_choices())
+    store = Store.open(path)
+    for name, value in campaign.identity.items():
+        if store.identity.get(name) != value:
+            kept = store.identity.get(name)
+            store.close()
+            raise InputError(
+                f"--resume: {folder} was begun with {name} {kept!r:.100}, got {value!r:.100}. "
+                "Give the same options, or another --out."
+            )
+    return store
+
+
+def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | None:
+    """Run a search to the end of its budget.
+
+    Args:
+        campaign: Checked settings.
+        store: Of the run, open.
+        folder: Of the run.
+        view: Is told what happens.
+
+    Returns:
+        Why it stopped early, or None.
+
+    Raises:
+        InputError: If another search uses the folder.
+    """
+    settings = campaign.settings
+    start = time.monotonic()
+    with run_lock(folder):
+        prepare(campaign, folder)
+        source = SpaceSource(campaign.space, campaign.constraints, settings.seed)
+        for architecture in campaign.baselines.values():
+            source.add(architecture)
+        _restore(store.trials(), source)
+        surrogate: Surrogate | None = SURROGATES[settings.surrogate]()
+        searcher = Searcher(source.pool, surrogate, seed=settings.seed, num_initial=campaign.num_initial)
+        plan = Plan(
+            level_budgets=campaign.level_budgets,
+            baselines=[architecture.id for architecture in campaign.baselines.values()],
+            seed=settings.seed,
+            settings=campaign.worker.model_dump(mode="json"),
+            synchronous=settings.synchronous or campaign.num_parallel == 1,
+            deadline=None if settings.max_hours is None else start + 3600 * settings.max_hours,
+            max_failures=settings.max_failures,
+        )
+        command = [sys.executable, "-m", "boshnas.worker"]
+        with LocalExecutor(command, num_slots=campaign.num_parallel, gpus=campaign.gpus) as executor:
+            return Loop(plan, store, searcher, source, executor, folder, view).run()
+
+
+def _restore(trials: Sequence[Trial], source: SpaceSource) -> None:
+    for trial in trials:
+        source.add(Architecture.from_model_dict(trial.architecture))
+
+
+def prepare(campaign: Campaign, folder: Path) -> None:
+    """Train the run's tokenizer and pack its corpus, once; what is there already is kept."""
+    recipe = campaign.worker.pretrain
+    for name in (campaign.worker.tokenizer, campaign.worker.corpus):
+        target, partial = folder / name, folder / f".{name}.partial"
+        if target.exists():
+            continue
+        shutil.rmtree(partial, ignore_errors=True)
+        if name == campaign.worker.tokenizer:
+            train_tokenizer(_documents(campaign), recipe.vocab_size).save_pretrained(partial)
+        else:
+            tokenizer = load_tokenizer(folder / campaign.worker.tokenizer)
+            pack(_documents(campaign), tokenizer, recipe.max_seq_length).save(partial)
+        partial.rename(target)
+
+
+def corpus_paths(settings: CampaignSettings) -> list[str]:
+    """Where the text for pre-training lies; empty where it is the tasks' own."""
+    if settings.corpus is not None:
+        return [settings.corpus if settings.corpus == DEMO else str(Path(settings.corpus).resolve())]
+    if settings.data == DEMO:
+        return [DEMO]
+    beside = Path(settings.data).resolve() / "corpus"
+    return [str(beside)] if settings.data != HUB and beside.is_dir() else []
+
+
+def _documents(campaign: Campaign) -> Iterator[str]:
+    paths = corpus_paths(campaign.settings)
+    if paths:
+        yield from read_documents(paths)
+        return
+    for task in campaign.tasks:
+        for row in load_task(task, campaign.settings.data).train:
+            yield from (row[name] for name in task.text_fields)
+
+
+def params_of(trial: Trial) -> int:
+    """Parameters of a trial's encoder, heads not counted."""
+    return num_parameters(Architecture.from_model_dict(trial.architecture))

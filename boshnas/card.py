@@ -1,0 +1,127 @@
+"""The model card of an export."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from boshnas.trial import Trial
+from boshnas.worker import Settings
+from design_space.architecture import Architecture
+from design_space.counts import num_parameters
+from finetune.data import DEMO
+from finetune.train import TaskResult
+from pretrain.config import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lineage:
+    """How the exported weights came about.
+
+    Attributes:
+        run: Name of the run's folder.
+        recipe: Of pre-training.
+        recipe_name: Where it was trained anew for the export; None for the search's own training.
+        transferred_from: Architecture whose weights it took instead of a pre-training of its own.
+        task_result: Of the fine-tuning, where the export is a classifier.
+        corpus: Text that it was pre-trained on.
+    """
+
+    run: str
+    recipe: Recipe
+    recipe_name: str | None
+    transferred_from: str | None
+    task_result: TaskResult | None
+    corpus: Sequence[str]
+
+
+def model_card(trial: Trial, settings: Settings, lineage: Lineage) -> str:
+    """README.md of the folder, with the metadata that the hub reads.
+
+    Args:
+        trial: What was measured of the architecture.
+        settings: Of its evaluation.
+        lineage: Of the weights.
+    """
+    architecture = Architecture.from_model_dict(trial.architecture)
+    is_demo = settings.data == DEMO
+    score_name = "demo GLUE score (synthetic data)" if is_demo else "GLUE score"
+    lines = [
+        _metadata(is_demo, lineage),
+        f"# FlexiBERT {trial.id}",
+        "",
+        f"A FlexiBERT encoder of {len(architecture.layers)} layers, found by a BOSHNAS search (run `{lineage.run}`).",
+        "",
+        "```python",
+        "from transformers import AutoModel, AutoTokenizer",
+        "",
+        'tokenizer = AutoTokenizer.from_pretrained("DIR")',
+        'model = AutoModel.from_pretrained("DIR", trust_remote_code=True)',
+        "```",
+        "",
+        "## Architecture",
+        "",
+        "```json",
+        json.dumps(architecture.to_model_dict()),
+        "```",
+        "",
+        f"{num_parameters(architecture):,} parameters at 50,265 entries, heads not counted.",
+        "",
+        "## Scores",
+        "",
+        f"{score_name} of the search: {trial.score:.2f}, one training with seed {trial.seed}.",
+        "",
+        "| task | score |",
+        "|---|---|",
+        *(f"| {'demo ' if is_demo else ''}{task} | {score:.2f} |" for task, score in trial.task_scores.items()),
+        "",
+        *_weights(lineage, is_demo),
+        "## Data and recipe",
+        "",
+        f"Pre-trained as a masked language model on: {', '.join(lineage.corpus)}.",
+        f"Recipe{f' {lineage.recipe_name}' if lineage.recipe_name else ''}: `{lineage.recipe.model_dump_json()}`",
+        f"Fine-tuning: `{settings.finetune.model_dump_json()}`",
+        "",
+        "## Limits",
+        "",
+        "The demo data is synthetic: a small made-up language. This model knows nothing else, and its scores say "
+        "nothing about real text."
+        if is_demo
+        else "Scores come from one seed and the search's own budget; train longer before you rely on them.",
+        "",
+        "## Citation",
+        "",
+        "Tuli, Dedhia, Tuli, Jha (2023), FlexiBERT: Are current transformer architectures too homogeneous and rigid? "
+        "JAIR 77, arXiv:2205.11656.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _metadata(is_demo: bool, lineage: Lineage) -> str:
+    lines = ["---", "language: en", "library_name: transformers", "tags:", "- flexibert", "- boshnas"]
+    if is_demo:
+        lines.append("- synthetic-data")
+    pipeline = "text-classification" if lineage.task_result else "fill-mask"
+    return "\n".join([*lines, f"pipeline_tag: {pipeline}", "---", ""])
+
+
+def _weights(lineage: Lineage, is_demo: bool) -> list[str]:
+    lines = ["## Weights", ""]
+    if lineage.recipe_name is not None:
+        lines += [
+            f"Trained anew for this export by the recipe `{lineage.recipe_name}`; the scores above are older.",
+            "",
+        ]
+    elif lineage.transferred_from is not None:
+        lines += [
+            f"**Transferred**: the weights come from the trained neighbour `{lineage.transferred_from}` (equal blocks "
+            "copied, the rest fresh); this architecture was not pre-trained by itself. Export it with `--train RECIPE` "
+            "for weights of its own.",
+            "",
+        ]
+    else:
+        lines += ["The pre-trained masked language model of the search.", ""]
+    if lineage.task_result is not None:
+        result = lineage.task_result
+        lines += [f"Fine-tuned for {'demo ' if is_demo else ''}{result.task}: score {result.score:.2f}.", ""]
+    return lines

@@ -1,0 +1,285 @@
+"""`python -m boshnas.export RUN --to DIR`: an architecture of a run as a Hugging Face model that loads anywhere."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from safetensors.torch import save_file
+from transformers import AutoModelForMaskedLM, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from boshnas.card import Lineage, model_card
+from boshnas.command_line import run_app
+from boshnas.errors import InputError
+from boshnas.job import CHECKPOINT_FOLDER
+from boshnas.loop import best_trial, job_folder
+from boshnas.store import STORE_FILE, Store
+from boshnas.trial import Status, Trial
+from boshnas.worker import MAX_POSITIONS, Settings, finetune_arguments
+from design_space.architecture import Architecture
+from design_space.model import (
+    FlexiBertConfig,
+    FlexiBertForMaskedLM,
+    FlexiBertForSequenceClassification,
+    FlexiBertModel,
+)
+from finetune.data import load_task
+from finetune.tasks import find_task
+from finetune.train import finetune
+from pretrain.config import PretrainArguments, load_recipe
+from pretrain.corpus import pack, read_documents
+from pretrain.tokenizer import load_tokenizer
+from pretrain.train import build_model, pretrain
+
+AUTO_CLASSES = {
+    "AutoModel": FlexiBertModel,
+    "AutoModelForMaskedLM": FlexiBertForMaskedLM,
+    "AutoModelForSequenceClassification": FlexiBertForSequenceClassification,
+}
+MAX_DIFFERENCE = 1e-5
+_CHECK_TOKENS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """What to export.
+
+    Attributes:
+        run_folder: Of a search.
+        target: Folder to write; must not exist.
+        id: Architecture; the best one where None.
+        task: Fine-tuned for this task; the masked language model where None.
+        recipe: Train it anew by this recipe first; its weights of the search where None.
+    """
+
+    run_folder: Path
+    target: Path
+    id: str | None = None
+    task: str | None = None
+    recipe: str | None = None
+
+
+def export(request: ExportRequest) -> Trial:
+    """Write the model folder and check that it loads elsewhere with the same outputs.
+
+    The folder is made under a temporary name and renamed at the end, so it is whole or absent.
+
+    Returns:
+        The trial that was exported.
+
+    Raises:
+        InputError: If the run, the id, the task or the target cannot be used.
+        RuntimeError: If the folder does not load in a fresh process with equal outputs.
+    """
+    if request.target.exists():
+        raise InputError(f"--to: {request.target} exists. Give another folder.")
+    with Store.open(request.run_folder / STORE_FILE) as store:
+        trial = _trial(store, request)
+        identity = dict(store.identity)
+    settings = Settings.model_validate(identity["worker"])
+    if request.task is not None:
+        load_task(find_task(request.task), settings.data)
+    request.target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{request.target.name}.", dir=request.target.parent))
+    try:
+        checkpoint, lineage = _checkpoint(request, trial, settings, identity, partial)
+        _write_model(checkpoint, partial / "model", request.task is not None)
+        card = model_card(trial, settings, lineage)
+        (partial / "model" / "README.md").write_text(card, encoding="utf-8")
+        check_elsewhere(partial / "model")
+        (partial / "model").rename(request.target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return trial
+
+
+def _trial(store: Store, request: ExportRequest) -> Trial:
+    trials = store.trials()
+    if request.id is None:
+        trial = best_trial(trials)
+        if trial is None:
+            raise InputError(f"{request.run_folder}: no evaluation has finished; there is nothing to export yet.")
+    else:
+        finished = {trial.id: trial for trial in trials if trial.status is Status.FINISHED}
+        if request.id not in finished:
+            known = ", ".join(list(finished)[:5]) or "none"
+            raise InputError(f"--id: must be an architecture that finished ({known}, …), got {request.id!r}.")
+        trial = finished[request.id]
+    if request.recipe is None and not (job_folder(request.run_folder, trial.number) / CHECKPOINT_FOLDER).is_dir():
+        raise InputError(f"{trial.id}: its checkpoint is gone from {request.run_folder}. Train it anew with --train.")
+    return trial
+
+
+def _checkpoint(
+    request: ExportRequest, trial: Trial, settings: Settings, identity: dict[str, Any], scratch: Path
+) -> tuple[Path, Lineage]:
+    """The checkpoint to export, trained further where asked, and how it came about."""
+    checkpoint = job_folder(request.run_folder, trial.number) / CHECKPOINT_FOLDER
+    recipe = settings.pretrain
+    if request.recipe is not None:
+        recipe = load_recipe(request.recipe)
+        checkpoint = _train(request, trial, settings, identity, scratch / "trained")
+    task_result = None
+    if request.task is not None:
+        task = find_task(request.task)
+        arguments = finetune_arguments(settings.finetune, trial.seed, scratch / "trainer")
+        task_result = finetune(
+            str(checkpoint),
+            task,
+            load_task(task, settings.data),
+            arguments,
+            settings.finetune.max_seq_length,
+            save_to=str(scratch / "finetuned"),
+        )
+        checkpoint = scratch / "finetuned"
+    return checkpoint, Lineage(
+        run=request.run_folder.name,
+        recipe=recipe,
+        recipe_name=request.recipe,
+        transferred_from=None if request.recipe else trial.parent_id,
+        task_result=task_result,
+        corpus=identity.get("corpus_paths") or ["the tasks' own training text"],
+    )
+
+
+def _train(request: ExportRequest, trial: Trial, settings: Settings, identity: dict[str, Any], folder: Path) -> Path:
+    """Pre-train from scratch by another recipe, on the run's corpus with the run's tokenizer."""
+    assert request.recipe is not None
+    recipe = load_recipe(request.recipe)
+    paths = identity["corpus_paths"]
+    if not paths:
+        raise InputError("--train: the run was pre-trained on its tasks' own text; train needs a run with --corpus.")
+    tokenizer = load_tokenizer(request.run_folder / settings.tokenizer)
+    corpus = pack(read_documents(paths), tokenizer, recipe.max_seq_length)
+    arguments = PretrainArguments(output_dir=str(folder), seed=trial.seed, **recipe.training_arguments())
+    architecture = Architecture.from_model_dict(trial.architecture)
+    model = build_model(architecture, tokenizer, max(MAX_POSITIONS, recipe.max_seq_length))
+    pretrain(model, tokenizer, corpus, arguments, recipe.mlm_probability)
+    return folder
+
+
+def _write_model(checkpoint: Path, folder: Path, is_classifier: bool) -> None:
+    """Weights, configuration, tokenizer, and the code that reads them."""
+    model_class = FlexiBertForSequenceClassification if is_classifier else FlexiBertForMaskedLM
+    model: PreTrainedModel = model_class.from_pretrained(checkpoint)
+    FlexiBertConfig.register_for_auto_class()
+    for name, auto_class in AUTO_CLASSES.items():
+        auto_class.register_for_auto_class(name)
+    model.save_pretrained(folder)
+    load_tokenizer(checkpoint).save_pretrained(folder)
+    # transformers names the saved class alone; every class that the code has must load.
+    path = folder / "config.json"
+    config = json.loads(path.read_text("utf-8"))
+    config["auto_map"] = {"AutoConfig": "configuration_flexibert.FlexiBertConfig"} | {
+        name: f"modeling_flexibert.{auto_class.__name__}" for name, auto_class in AUTO_CLASSES.items()
+    }
+    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+_LOAD_ELSEWHERE = """
+import json
+import sys
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
+folder, expected = sys.argv[1], load_file(sys.argv[2])
+differences = {}
+AutoTokenizer.from_pretrained(folder)
+for auto in (AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification):
+    model = auto.from_pretrained(folder, trust_remote_code=True).eval()
+    with torch.no_grad():
+        output = model(expected["input_ids"])
+    for name in ("last_hidden_state", "logits"):
+        key = f"{auto.__name__}.{name}"
+        if key in expected:
+            differences[key] = float((output[name] - expected[key]).abs().max())
+if any(name.split(".")[0] in ("design_space", "boshnas") for name in sys.modules):
+    sys.exit("the folder is not self-contained: it imported this project")
+json.dump(differences, open(sys.argv[3], "w"))
+"""
+
+
+def check_elsewhere(folder: Path) -> None:
+    """Load a model folder in a fresh process, offline, without this project, and compare its outputs.
+
+    Raises:
+        RuntimeError: If it does not load, or an output differs by more than 1e-5.
+    """
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    name = config["architectures"][0]
+    is_classifier = name == FlexiBertForSequenceClassification.__name__
+    model = (FlexiBertForSequenceClassification if is_classifier else FlexiBertForMaskedLM).from_pretrained(folder)
+    model.eval()
+    ids = torch.randint(5, model.config.vocab_size, (2, _CHECK_TOKENS), generator=torch.Generator().manual_seed(0))
+    head = "AutoModelForSequenceClassification" if is_classifier else AutoModelForMaskedLM.__name__
+    with torch.no_grad():
+        expected = {
+            "input_ids": ids,
+            "AutoModel.last_hidden_state": model.base_model(ids).last_hidden_state,
+            f"{head}.logits": model(ids).logits,
+        }
+    with tempfile.TemporaryDirectory() as scratch:
+        tensors, differences_file = Path(scratch, "expected.safetensors"), Path(scratch, "differences.json")
+        save_file({key: value.contiguous() for key, value in expected.items()}, tensors)
+        environment = os.environ | {
+            "HF_HUB_OFFLINE": "1",
+            "HF_MODULES_CACHE": scratch,
+            "TRANSFORMERS_VERBOSITY": "error",
+        }
+        outcome = subprocess.run(
+            [sys.executable, "-P", "-c", _LOAD_ELSEWHERE, str(folder.resolve()), str(tensors), str(differences_file)],
+            env=environment,
+            cwd=scratch,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if outcome.returncode != 0:
+            raise RuntimeError(f"export: {folder} does not load in a fresh process:\n{outcome.stderr[-2000:]}")
+        differences = json.loads(differences_file.read_text("utf-8"))
+    for key in set(expected) - {"input_ids"}:
+        if not differences[key] <= MAX_DIFFERENCE:
+            raise RuntimeError(f"export: {key} differs by {differences[key]} in a fresh process")
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    epilog="Example: python -m boshnas.export runs/my-run --to my-model, then "
+    "AutoModel.from_pretrained('my-model', trust_remote_code=True)"
+)
+def command(
+    run: Annotated[Path, typer.Argument(help="Folder of a search.")],
+    to: Annotated[Path, typer.Option(help="Folder to write; must not exist.")],
+    id: Annotated[str | None, typer.Option(help="Architecture to export; the best one by default.")] = None,
+    task: Annotated[str | None, typer.Option(help="Fine-tune for this task; else the masked language model.")] = None,
+    train: Annotated[str | None, typer.Option(help="Train it anew by this recipe (name or YAML file) first.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Export an architecture of a run as a Hugging Face model folder."""
+    trial = export(ExportRequest(run_folder=run, target=to, id=id, task=task, recipe=train))
+    if as_json:
+        sys.stdout.write(json.dumps({"id": trial.id, "export_dir": str(to)}) + "\n")
+    else:
+        sys.stdout.write(f"{trial.id} exported to {to}; it loads in a fresh process with the same outputs\n")
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; its exit code."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    return run_app(app, "python -m boshnas.export", words)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

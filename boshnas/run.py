@@ -1,0 +1,287 @@
+"""`python -m boshnas.run`: search a design space from one command to an exported model."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from transformers.utils import logging as transformers_logging
+
+from boshnas.campaign import Campaign, CampaignSettings, check, open_store, params_of, run
+from boshnas.command_line import run_app
+from boshnas.errors import InputError
+from boshnas.export import ExportRequest, export
+from boshnas.loop import best_trial, results_of
+from boshnas.store import STORE_FILE, Store
+from boshnas.trial import Decision, Status, Trial
+from boshnas.view import LiveView, PlainView
+from finetune.data import DEMO
+
+NUM_SHOWN = 5
+EXPORT_FOLDER = "best"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Where a search lies and how it speaks.
+
+    Attributes:
+        folder: Of the run; None: `runs/SPACE-DATE-TIME`.
+        resume: Go on with the folder.
+        dry_run: Print the plan alone.
+        as_json: Print one JSON object last.
+    """
+
+    folder: Path | None
+    resume: bool
+    dry_run: bool
+    as_json: bool
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: python -m boshnas.run --space flexibert_mini --data glue --budget 60 --max-hours 24")
+def command(
+    context: typer.Context,
+    space: Annotated[str | None, typer.Option(help="A shipped space's name, or a YAML file.")] = None,
+    data: Annotated[
+        str, typer.Option(help="'demo' (synthetic), 'glue' (from the hub), or a folder with one folder a task.")
+    ] = DEMO,
+    corpus: Annotated[
+        str | None,
+        typer.Option(help="Text to pre-train on; by default DATA/corpus, else the tasks' own training text."),
+    ] = None,
+    budget: Annotated[
+        int, typer.Option(help="Evaluations in all; half of them at the first level, a third at the second, …")
+    ] = 12,
+    initial: Annotated[
+        int | None, typer.Option(help="Random ones at the start; a third of the budget, at most 10, by default.")
+    ] = None,
+    max_hours: Annotated[float | None, typer.Option(help="Start no evaluation after this time.")] = None,
+    parallel: Annotated[
+        int | None, typer.Option(help="Evaluations at a time; by default one a GPU, else one a core up to 4.")
+    ] = None,
+    synchronous: Annotated[
+        bool, typer.Option("--synchronous", help="Propose only when nothing is in flight: repeatable by seed.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/SPACE-DATE-TIME by default.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, with its options.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the search and of every training.")] = 0,
+    surrogate: Annotated[str, typer.Option(help="boshnas, gp or random.")] = "boshnas",
+    recipe: Annotated[
+        str | None, typer.Option(help="Pre-training recipe: a name or a YAML file; demo or cpu_small by default.")
+    ] = None,
+    pretrain_steps: Annotated[int | None, typer.Option(help="Pre-training steps, instead of the recipe's.")] = None,
+    finetune_steps: Annotated[int | None, typer.Option(help="Steps a task, instead of 40 (demo) or 5 epochs.")] = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="Tasks to score, or 'all'; cola,sst2,mrpc,stsb on the demo, else all there are.")
+    ] = None,
+    constraint: Annotated[list[str] | None, typer.Option(help="Limit such as 'params<=12e6'; may be repeated.")] = None,
+    baselines: Annotated[
+        str | None, typer.Option(help="Architectures to compare with, or 'none'; bert_mini on real data.")
+    ] = None,
+    max_failures: Annotated[int, typer.Option(help="Stop after more failed evaluations than this.")] = 10,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, print the plan, train nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
+) -> int:
+    """Search for the best small encoder, and export it.
+
+    The demo data is generated and synthetic: it shows the whole search offline; its scores say nothing about English.
+    """
+    values = context.params | {"constraints": tuple(constraint or ())}
+    explicit = {name for name in values if _is_explicit(context, "constraint" if name == "constraints" else name)}
+    output = Output(folder=out, resume=resume, dry_run=dry_run, as_json=as_json)
+    settings = _settings(values, explicit, output)
+    return search(settings, output)
+
+
+def _is_explicit(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _settings(values: dict[str, Any], explicit: set[str], output: Output) -> CampaignSettings:
+    """Settings as given; when resuming, those of the run where not given."""
+    names = [field.name for field in fields(CampaignSettings)]
+    given = {name: values[name] for name in names}
+    if output.resume:
+        if output.folder is None:
+            raise InputError("--resume: needs --out, the folder of the run to go on with.")
+        with Store.open(output.folder / STORE_FILE) as store:
+            kept: dict[str, Any] = store.identity["options"]  # type: ignore[assignment]
+        given = {name: values[name] if name in explicit else kept[name] for name in names}
+        given["constraints"] = tuple(given["constraints"])
+    if not given["space"]:
+        raise InputError("--space: must name a design space. Give flexibert_mini, or a YAML file.")
+    return CampaignSettings(**given)
+
+
+def search(settings: CampaignSettings, output: Output) -> int:
+    """Check, search, export, report; 0 where an architecture was found and the plan was carried out."""
+    start = time.monotonic()
+    campaign = check(settings)
+    console = Console(stderr=True)
+    _announce(campaign, console)
+    if output.dry_run:
+        _print_plan(campaign, output)
+        return 0
+    folder = output.folder or Path("runs") / f"{campaign.space.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    store = open_store(campaign, folder, output.resume)
+    num_ended = sum(trial.status is not Status.RUNNING for trial in store.trials())
+    num_total = sum(campaign.level_budgets) + len(campaign.baselines)
+    view: LiveView | PlainView = (
+        LiveView(console, num_total, campaign.score_name, num_ended)
+        if console.is_terminal
+        else PlainView(sys.stderr, num_total, campaign.score_name, num_ended)
+    )
+    try:
+        with view:
+            stopped = run(campaign, store, folder, view)
+    except KeyboardInterrupt:
+        console.print(f"Saved. Go on with: python -m boshnas.run --resume --out {folder}", highlight=False)
+        raise
+    trials = store.trials()
+    store.close()
+    if stopped is not None:
+        console.print(f"Stopped early: {stopped}.", highlight=False)
+    exported = _export_best(folder, trials)
+    summary = _summary(campaign, trials, folder, exported, time.monotonic() - start)
+    _print_results(campaign, trials, summary, Console(stderr=output.as_json))
+    if output.as_json:
+        sys.stdout.write(json.dumps(summary) + "\n")
+    return 0 if exported is not None and (stopped is None or settings.max_hours is not None) else 1
+
+
+def _announce(campaign: Campaign, console: Console) -> None:
+    if campaign.settings.data == DEMO:
+        console.print("Data: demo. It is synthetic; its scores say nothing about real text.", highlight=False)
+    elif campaign.absent_tasks:
+        console.print(
+            f"Tasks of GLUE that {campaign.settings.data} does not have: {', '.join(campaign.absent_tasks)}.",
+            highlight=False,
+        )
+
+
+def _print_plan(campaign: Campaign, output: Output) -> None:
+    plan = {
+        "space": campaign.space.name,
+        "levels": [
+            {"level": level, "size": campaign.space.size(level), "budget": budget}
+            for level, budget in zip(campaign.space.levels, campaign.level_budgets, strict=True)
+        ],
+        "initial": campaign.num_initial,
+        "surrogate": campaign.settings.surrogate,
+        "baselines": list(campaign.baselines),
+        "parallel": campaign.num_parallel,
+        "gpus": list(campaign.gpus),
+        "worker": campaign.worker.model_dump(mode="json"),
+    }
+    sys.stdout.write(json.dumps(plan, indent=None if output.as_json else 1) + "\n")
+
+
+def _export_best(folder: Path, trials: Sequence[Trial]) -> Path | None:
+    """Export the best to OUT/best, in place of an earlier best of the same run."""
+    best = best_trial(trials)
+    if best is None:
+        return None
+    target, before = folder / EXPORT_FOLDER, folder / f".{EXPORT_FOLDER}.before"
+    if target.exists():
+        target.rename(before)
+    try:
+        export(ExportRequest(run_folder=folder, target=target))
+    except BaseException:
+        if before.exists():
+            before.rename(target)
+        raise
+    if before.exists():
+        for path in sorted(before.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        before.rmdir()
+    return target
+
+
+def _summary(
+    campaign: Campaign, trials: Sequence[Trial], folder: Path, exported: Path | None, elapsed_s: float
+) -> dict[str, Any]:
+    searched = [trial for trial in trials if trial.proposal.decision is not Decision.BASELINE]
+    baselines = [trial for trial in trials if trial.proposal.decision is Decision.BASELINE]
+    best = best_trial(trials)
+    return {
+        "best": best and _described(best),
+        "num_evaluated": sum(trial.status is Status.FINISHED for trial in searched),
+        "num_failed": sum(trial.failed for trial in searched),
+        "levels": [_level(campaign, level, searched) for level in campaign.space.levels],
+        "baselines": [_described(trial) | {"name": _name(campaign, trial)} for trial in baselines],
+        "data": campaign.settings.data,
+        "elapsed_s": round(elapsed_s, 1),
+        "export_dir": str(exported) if exported else None,
+        "store": str(folder / STORE_FILE),
+    }
+
+
+def _described(trial: Trial) -> dict[str, Any]:
+    return {
+        "id": trial.id,
+        "model_dict": dict(trial.architecture),
+        "score": trial.score,
+        "tasks": dict(trial.task_scores),
+        "params": params_of(trial),
+    }
+
+
+def _level(campaign: Campaign, level: int, searched: Sequence[Trial]) -> dict[str, Any]:
+    here = [trial for trial in searched if trial.level == level]
+    best = best_trial(here)
+    return {
+        "level": level,
+        "size": campaign.space.size(level),
+        "num_evaluated": sum(trial.status is Status.FINISHED for trial in here),
+        "best": best and {"id": best.id, "score": best.score},
+    }
+
+
+def _name(campaign: Campaign, trial: Trial) -> str:
+    return next(name for name, architecture in campaign.baselines.items() if architecture.id == trial.id)
+
+
+def _print_results(campaign: Campaign, trials: Sequence[Trial], summary: dict[str, Any], console: Console) -> None:
+    """The best five and the baselines, and where everything lies."""
+    ranked = results_of(trials)
+    shown = [trial for trial in ranked if trial.proposal.decision is not Decision.BASELINE][:NUM_SHOWN]
+    shown += [trial for trial in ranked if trial.proposal.decision is Decision.BASELINE]
+    table = Table(title=f"Best by {campaign.score_name}", title_justify="left", box=None)
+    for column in ("architecture", campaign.score_name, "params", "level", "why", *campaign.worker.tasks):
+        table.add_column(column, justify="left" if column in ("architecture", "why") else "right")
+    for trial in sorted(shown, key=lambda trial: -(trial.score or 0.0)):
+        is_baseline = trial.proposal.decision is Decision.BASELINE
+        name = f"{_name(campaign, trial)} (baseline)" if is_baseline else trial.id
+        scores = (f"{trial.task_scores[task]:.1f}" for task in campaign.worker.tasks)
+        level = "" if is_baseline else str(trial.level)
+        table.add_row(name, f"{trial.score:.2f}", f"{params_of(trial):,}", level, trial.proposal.decision, *scores)
+    if shown:
+        console.print(table)
+    failed = f", {summary['num_failed']} failed" if summary["num_failed"] else ""
+    console.print(f"{summary['num_evaluated']} evaluated{failed}, {summary['elapsed_s']} s", highlight=False)
+    console.print(f"model: {summary['export_dir'] or 'none'}", highlight=False, soft_wrap=True)
+    console.print(f"store: {summary['store']}", highlight=False, soft_wrap=True)
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; its exit code."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    return run_app(app, "python -m boshnas.run", words)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

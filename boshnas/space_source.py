@@ -1,0 +1,80 @@
+"""The candidates of a design space, as the loop asks for them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from boshnas.errors import InputError
+from boshnas.loop import Candidate
+from boshnas.pool import Pool
+from design_space.architecture import Architecture, layer_parameters
+from design_space.constraint import Constraint
+from design_space.embedding import encode
+from design_space.hierarchy import first_candidates, nearest, refine
+from design_space.neighbors import best_parent
+from design_space.space import DesignSpace
+
+MAX_CANDIDATES = 20_000
+MAX_REFINED = 2_000
+NUM_BEST = 3
+NUM_NEIGHBORS = 5
+
+
+@dataclass
+class SpaceSource:
+    """Candidates of a design space; fills the searcher's pool level by level."""
+
+    space: DesignSpace
+    constraints: Sequence[Constraint]
+    seed: int
+    architectures: dict[str, Architecture] = field(default_factory=dict)
+    pool: Pool = field(init=False)
+
+    def __post_init__(self) -> None:
+        rng = np.random.default_rng([self.seed, 1])
+        first = self._allowed(first_candidates(self.space, MAX_CANDIDATES, rng))
+        if not first:
+            raise InputError("--constraint: no architecture of level 1 is within the limits. Relax them.")
+        self._first = [architecture.id for architecture in first]
+        self.architectures |= dict(zip(self._first, first, strict=True))
+        self.pool = Pool(self._first, encode(self.space, first))
+
+    def _allowed(self, architectures: Sequence[Architecture]) -> list[Architecture]:
+        return [a for a in architectures if all(constraint.holds(a) for constraint in self.constraints)]
+
+    def add(self, architecture: Architecture) -> None:
+        """Make an architecture known by its id; it joins the pool where some level of the space has it."""
+        self.architectures[architecture.id] = architecture
+        if any(self.space.refusal(architecture, level) is None for level in self.space.levels):
+            self.pool.extend([architecture.id], encode(self.space, [architecture]))
+
+    def open_level(self, level: int, scores: Mapping[str, float]) -> Sequence[str]:
+        """Level 1 whole; a finer level around the best of the coarser ones and their neighbours."""
+        if level == 1:
+            return self._first
+        ranked = sorted((id_ for id_ in scores if id_ in self.pool), key=lambda id_: (-scores[id_], id_))[:NUM_BEST]
+        best = [self.architectures[id_] for id_ in ranked]
+        if not best:
+            best = self.space.sample(level, NUM_BEST, np.random.default_rng([self.seed, level]))
+        rows = nearest(encode(self.space, best), self.pool.X, NUM_NEIGHBORS + 1)
+        neighbors = [self.architectures[self.pool.ids[row]] for row in rows]
+        rng = np.random.default_rng([self.seed, level])
+        found = self._allowed(refine(self.space, level, best, neighbors, MAX_REFINED, rng))
+        if not found:
+            return []
+        ids = [architecture.id for architecture in found]
+        self.architectures |= dict(zip(ids, found, strict=True))
+        self.pool.extend(ids, encode(self.space, found))
+        return ids
+
+    def describe(self, id_: str) -> Candidate:
+        """Architecture and flat parameters; without the latter where the space does not have them."""
+        architecture = self.architectures[id_]
+        parameters = layer_parameters(architecture) if id_ in self.pool else {}
+        return Candidate(architecture=architecture.to_model_dict(), parameters=parameters)
+
+    def parent(self, id_: str, trained: Sequence[str]) -> tuple[str, float] | None:
+        """The trained neighbour with the greatest biased overlap, if that is enough."""
+        found = best_parent(self.architectures[id_], [self.architectures[other] for other in trained])
+        return (found[0].id, found[1]) if found else None
