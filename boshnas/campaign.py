@@ -80,6 +80,7 @@ class Campaign:
         num_initial: Random proposals at the start.
         gpus: Identifiers of the GPUs to use.
         num_parallel: Evaluations at a time.
+        source: Candidates within the constraints.
     """
 
     settings: CampaignSettings
@@ -93,6 +94,7 @@ class Campaign:
     num_initial: int
     gpus: Sequence[str]
     num_parallel: int
+    source: SpaceSource
 
     @property
     def score_name(self) -> str:
@@ -145,6 +147,7 @@ def check(settings: CampaignSettings) -> Campaign:
         num_initial=initial,
         gpus=gpus,
         num_parallel=settings.parallel or len(gpus) or min(MAX_PARALLEL, os.cpu_count() or 1),
+        source=SpaceSource(space, constraints, settings.seed),
     )
 
 
@@ -262,7 +265,7 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
     start = time.monotonic()
     with run_lock(folder):
         prepare(campaign, folder)
-        source = SpaceSource(campaign.space, campaign.constraints, settings.seed)
+        source = campaign.source
         for architecture in campaign.baselines.values():
             source.add(architecture)
         _restore(store.trials(), source)

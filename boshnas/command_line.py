@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
-import click
 import typer
 
 from boshnas.errors import InputError
-from design_space.command_line import INPUT_WRONG, exit_code
+from design_space.command_line import exit_code
+
+# What typer raises for a word that it cannot read, whichever click it stands on.
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def run_app(app: typer.Typer, name: str, words: Sequence[str]) -> int:
@@ -25,12 +27,11 @@ def run_app(app: typer.Typer, name: str, words: Sequence[str]) -> int:
     def run() -> int | None:
         try:
             outcome = command.main(list(words), prog_name=name, standalone_mode=False)
-        except click.exceptions.Abort:
+        except typer.Abort:
             raise KeyboardInterrupt from None
-        except click.ClickException as error:
-            if error.exit_code != INPUT_WRONG:
-                raise
-            raise InputError(f"{name}: {error.format_message().rstrip('.')}. See --help.") from None
+        except _USAGE_ERROR as error:
+            message: str = error.format_message()  # type: ignore[attr-defined]
+            raise InputError(f"{name}: {message.rstrip('.')}. See --help.") from None
         return outcome if isinstance(outcome, int) else None
 
     return exit_code(run, InputError)

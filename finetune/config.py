@@ -35,9 +35,6 @@ class FinetuneArguments(TrainingArguments):
     num_train_epochs: float = field(default=5.0, metadata={"help": "Passes over the training rows."})
     per_device_train_batch_size: int = field(default=32, metadata={"help": "Rows a device and step."})
     per_device_eval_batch_size: int = field(default=128, metadata={"help": "Rows a device when scoring."})
-    train_sampling_strategy: str = field(
-        default="group_by_length", metadata={"help": "'random', or 'group_by_length' for less padding."}
-    )
     logging_steps: float = field(default=10, metadata={"help": "Steps between two logged losses."})
     logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Hide NaN losses from the log."})
     save_strategy: str = field(default="no", metadata={"help": "When to keep intermediate checkpoints."})

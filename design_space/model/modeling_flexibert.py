@@ -345,6 +345,14 @@ class FlexiBertLayer(GradientCheckpointingLayer):
         return self.feed_forward_norm(x + self.feed_forward(x)), probabilities
 
 
+class HeadLinear(nn.Linear):
+    """A layer of the classification head: initial weights keep the scale of its input.
+
+    Two layers at `initializer_range` shrink the signal of a narrow encoder so far that short runs never leave the
+    plateau.
+    """
+
+
 class FlexiBertPreTrainedModel(PreTrainedModel):
     """Initialisation and loading."""
 
@@ -357,6 +365,10 @@ class FlexiBertPreTrainedModel(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, HeadLinear):
+            init.normal_(module.weight, std=module.in_features**-0.5)
+            init.zeros_(module.bias)
+            return
         super()._init_weights(module)
         if isinstance(module, SelfAttention) and module.weighting is not None:
             init.copy_(module.weighting, torch.eye(module.weighting.shape[-1]).expand_as(module.weighting))
@@ -522,9 +534,9 @@ class ClassificationHead(nn.Module):
         super().__init__()
         dropout = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
         self.pooling = config.classifier_pooling
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.dense = HeadLinear(config.hidden_size, config.hidden_size)
         self.dropout = nn.Dropout(dropout)
-        self.out_proj = nn.Linear(config.hidden_size, config.num_labels or 2)
+        self.out_proj = HeadLinear(config.hidden_size, config.num_labels or 2)
 
     def forward(self, x: Tensor, attention_mask: Tensor | None) -> Tensor:
         """Tokens (B, T, h) and mask (B, T) -> scores (B, labels)."""

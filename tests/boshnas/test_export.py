@@ -1,0 +1,242 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from boshnas.campaign import Campaign, CampaignSettings, check, open_store, prepare
+from boshnas.export import ExportRequest, check_elsewhere, export, main
+from boshnas.job import CHECKPOINT_FOLDER, Job, Parent, Result
+from boshnas.loop import job_folder
+from boshnas.trial import Decision, Proposal, Status, Trial
+from boshnas.worker import evaluate
+from design_space.model import FlexiBertForMaskedLM
+
+TINY = """
+architecture:
+  encoder_layers: [2]
+  hidden_size: [32]
+  num_heads: [2]
+  operation_types: [sa, c]
+  operation_parameters: {sa: [sdp], c: [5]}
+  feed-forward_hidden: [64]
+  number_of_feed-forward_stacks: [1, 2]
+"""
+RECIPE = """
+max_steps: 2
+per_device_train_batch_size: 4
+max_seq_length: 16
+learning_rate: 1.0e-3
+warmup_steps: 1
+vocab_size: 280
+"""
+TEXT = "\n".join(
+    f"the {colour} cat {verb} a mat" for colour in ("red", "blue", "old") for verb in ("sees", "wants") * 40
+)
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+    folder = tmp_path_factory.mktemp("given")
+    for name, content in (("tiny.yaml", TINY), ("recipe.yaml", RECIPE), ("text.txt", TEXT)):
+        (folder / name).write_text(content)
+    settings = CampaignSettings(
+        space=str(folder / "tiny.yaml"),
+        recipe=str(folder / "recipe.yaml"),
+        corpus=str(folder / "text.txt"),
+        tasks="sst2",
+        finetune_steps=2,
+    )
+    return check(settings)
+
+
+def add(campaign: Campaign, folder: Path, score: float | None, parent: Parent | None = None) -> Trial:
+    """One more evaluation in the store, without any training."""
+    with open_store(campaign, folder, resume=folder.exists()) as store:
+        number = len(store.trials())
+        id_ = campaign.source.open_level(1, {})[number]
+        candidate = campaign.source.describe(id_)
+        store.add(
+            Trial(
+                number=number,
+                proposal=Proposal(id=id_, decision=Decision.RANDOM),
+                level=1,
+                architecture=candidate.architecture,
+                parameters=candidate.parameters,
+                seed=0,
+                parent_id=parent.id if parent else None,
+            )
+        )
+        status = Status.CRASHED if score is None else Status.FINISHED
+        tasks = {} if score is None else {"sst2": score}
+        return store.finish(Result(number=number, id=id_, status=status, score=score, task_scores=tasks))
+
+
+@pytest.fixture
+def run_folder(campaign: Campaign, tmp_path: Path) -> Path:
+    """A run with a failed evaluation and two that finished, whose checkpoints are gone."""
+    folder = tmp_path / "run"
+    for score in (None, 50.0, 60.0):
+        add(campaign, folder, score)
+    return folder
+
+
+def ids(run_folder: Path, campaign: Campaign) -> list[str]:
+    with open_store(campaign, run_folder, resume=True) as store:
+        return [trial.id for trial in store.trials()]
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_an_existing_target_is_refused_and_left_alone(run_folder: Path, capsys: pytest.CaptureFixture[str]):
+    target = run_folder.parent / "mine"
+    target.mkdir()
+    (target / "thesis.txt").write_text("years")
+    assert "mine exists. Give another folder." in refused(capsys, str(run_folder), "--to", str(target))
+    assert (target / "thesis.txt").read_text() == "years"
+
+
+def test_an_unknown_id_is_refused_with_the_known_ones(
+    run_folder: Path, campaign: Campaign, capsys: pytest.CaptureFixture[str]
+):
+    failed, *finished = ids(run_folder, campaign)
+    line = refused(capsys, str(run_folder), "--to", str(run_folder.parent / "new"), "--id", "feedbeef")
+    assert "got 'feedbeef'" in line
+    assert all(id_ in line for id_ in finished)
+    assert failed not in line
+
+
+def test_an_id_that_failed_is_refused(run_folder: Path, campaign: Campaign, capsys: pytest.CaptureFixture[str]):
+    failed = ids(run_folder, campaign)[0]
+    line = refused(capsys, str(run_folder), "--to", str(run_folder.parent / "new"), "--id", failed)
+    assert f"--id: must be an architecture that finished ({ids(run_folder, campaign)[1]}" in line
+
+
+def test_a_run_without_a_finished_evaluation_is_refused(
+    campaign: Campaign, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    add(campaign, tmp_path / "run", None)
+    line = refused(capsys, str(tmp_path / "run"), "--to", str(tmp_path / "new"))
+    assert "no evaluation has finished; there is nothing to export yet" in line
+
+
+def test_a_checkpoint_that_is_gone_is_refused(run_folder: Path, capsys: pytest.CaptureFixture[str]):
+    line = refused(capsys, str(run_folder), "--to", str(run_folder.parent / "new"))
+    assert "its checkpoint is gone from" in line
+    assert "--train" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("absent", "--to", "new"), "store must be a file, got nothing"),
+        (("--to", "new"), "Missing argument 'RUN'"),
+        (("run",), "Missing option '--to'"),
+        (("run", "--to", "new", "--tsk", "sst2"), "No such option: --tsk"),
+    ],
+)
+def test_bad_words_are_told_in_one_line(
+    run_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    expected: str,
+):
+    monkeypatch.chdir(run_folder.parent)
+    assert expected.lower() in refused(capsys, *words).lower()
+    assert not (run_folder.parent / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [(("--task", "sst"), "Did you mean 'sst2'?"), (("--train", "cpu_smal"), "recipe: must be one of")],
+)
+def test_an_unknown_task_or_recipe_leaves_nothing_behind(
+    run_folder: Path, campaign: Campaign, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str
+):
+    (job_folder(run_folder, 2) / CHECKPOINT_FOLDER).mkdir(parents=True)
+    before = sorted(run_folder.parent.rglob("*"))
+    assert expected in refused(capsys, str(run_folder), "--to", str(run_folder.parent / "deep" / "new"), *words)
+    assert sorted(run_folder.parent.rglob("*")) == before
+
+
+def test_help_works(capsys: pytest.CaptureFixture[str]):
+    assert main(["--help"]) == 0
+    assert "--train" in capsys.readouterr().out
+
+
+def trained(campaign: Campaign, folder: Path) -> list[Trial]:
+    """A run of two evaluations, the second with the weights of the first."""
+    first = add(campaign, folder, 50.0)
+    second = add(campaign, folder, 60.0, Parent(id=first.id, checkpoint="unused", overlap=1.0))
+    prepare(campaign, folder)
+    checkpoint = f"jobs/00000/{CHECKPOINT_FOLDER}"
+    for trial, parent in ((first, None), (second, Parent(id=first.id, checkpoint=checkpoint, overlap=1.0))):
+        job = Job(
+            number=trial.number,
+            id=trial.id,
+            architecture=dict(trial.architecture),  # type: ignore[arg-type]
+            seed=0,
+            parent=parent,
+            settings=campaign.worker.model_dump(mode="json"),
+        )
+        job_folder(folder, trial.number).mkdir(parents=True)
+        evaluate(job, job_folder(folder, trial.number), folder)
+    return [first, second]
+
+
+@pytest.mark.slow
+def test_an_export_is_the_searchs_model_and_loads_elsewhere(
+    campaign: Campaign, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder, target = tmp_path / "run", tmp_path / "deep" / "model"
+    first, second = trained(campaign, folder)
+    assert main([str(folder), "--to", str(target), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told == {"id": second.id, "export_dir": str(target)}
+    assert [path.name for path in target.parent.iterdir()] == ["model"]
+    assert {
+        "README.md",
+        "config.json",
+        "configuration_flexibert.py",
+        "model.safetensors",
+        "modeling_flexibert.py",
+        "tokenizer.json",
+    } <= {path.name for path in target.iterdir()}
+    assert not list(target.rglob("*.bin"))
+    card = (target / "README.md").read_text("utf-8")
+    assert f"**Transferred**: the weights come from the trained neighbour `{first.id}`" in card
+    assert "demo GLUE score (synthetic data) of the search: 60.00" in card
+
+    ours = FlexiBertForMaskedLM.from_pretrained(job_folder(folder, 1) / CHECKPOINT_FOLDER).eval()
+    exported = FlexiBertForMaskedLM.from_pretrained(target).eval()
+    inputs = AutoTokenizer.from_pretrained(target)("the red cat", return_tensors="pt")
+    with torch.no_grad():
+        assert torch.equal(ours(**inputs).logits, exported(**inputs).logits)
+
+    classifier = tmp_path / "classifier"
+    assert export(ExportRequest(run_folder=folder, target=classifier, id=first.id, task="sst2")).id == first.id
+    code = (
+        "import sys; from transformers import pipeline\n"
+        "out = pipeline('text-classification', model=sys.argv[1], trust_remote_code=True)('the red cat')\n"
+        "assert 'design_space' not in sys.modules; print(out[0]['label'])"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-P", "-c", code, str(classifier)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert outcome.returncode == 0, outcome.stderr[-2000:]
+    assert outcome.stdout.split()[-1] in ("negative", "positive")
+    assert "Fine-tuned for demo sst2: score" in (classifier / "README.md").read_text("utf-8")
+
+    (target / "modeling_flexibert.py").write_text("raise RuntimeError('broken')\n")
+    with pytest.raises(RuntimeError, match="does not load in a fresh process"):
+        check_elsewhere(target)

@@ -1,0 +1,598 @@
+"""The loop over a real store, with an executor and a source that live in memory."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace, TracebackType
+from typing import Self
+from zlib import crc32
+
+import numpy as np
+import pytest
+
+from boshnas.job import CHECKPOINT_FOLDER, PROGRESS_FILE, Job, Progress, Result, write_model
+from boshnas.loop import Candidate, Loop, Plan, best_trial, job_folder, results_of, split_budget
+from boshnas.pool import Pool
+from boshnas.searcher import Searcher
+from boshnas.store import STORE_FILE, Store
+from boshnas.surrogates import GPSurrogate, Surrogate
+from boshnas.trial import Decision, Proposal, Status, Trial
+
+NUM_COARSE, NUM_FINE = 8, 16
+COARSE = [f"coarse{row}" for row in range(NUM_COARSE)]
+FINE = [f"fine{row}" for row in range(NUM_FINE)]
+ROWS = dict(zip([*COARSE, *FINE], np.random.default_rng(7).uniform(size=(NUM_COARSE + NUM_FINE, 2)), strict=True))
+
+
+def score_of(id_: str) -> float:
+    if id_ not in ROWS:
+        return 99.0  # a baseline from outside the pool, better than all
+    x, y = ROWS[id_]
+    return float(80 - 10 * (x - 0.3) ** 2 - 10 * (y - 0.6) ** 2)
+
+
+class KilledError(Exception):
+    """Stands for a kill."""
+
+
+@dataclass
+class FakeExecutor:
+    """Computes results in memory, keeping to the executors' contract.
+
+    A job ends at the poll after `delay(number)` further ones; `stop_at_poll` raises instead, before anything ends.
+    """
+
+    num_slots: int = 1
+    delay: Callable[[int], int] = lambda number: 0
+    failing: Mapping[str, Status] = field(default_factory=dict)
+    newest_first: bool = False
+    stop_at_poll: int | None = None
+    stop_at_submit: int | None = None
+    on_poll: Callable[[], None] = lambda: None
+    jobs: list[Job] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    num_polls: int = 0
+    _running: dict[int, tuple[Job, int]] = field(default_factory=dict)
+
+    def submit(self, job: Job, folder: Path) -> int:
+        if len(self._running) >= self.num_slots or job.number in self._running:
+            raise RuntimeError(f"submit: no slot for job {job.number}")
+        if self.stop_at_submit == len(self.jobs):
+            raise KilledError
+        self.jobs.append(job)
+        self.folders.append(folder)
+        self._running[job.number] = (job, self.delay(job.number))
+        return job.number
+
+    def poll(self) -> list[Result]:
+        if self.stop_at_poll == self.num_polls:
+            raise KilledError
+        self.num_polls += 1
+        self.on_poll()
+        ended = [job for job, left in self._running.values() if left <= 0]
+        self._running = {number: (job, left - 1) for number, (job, left) in self._running.items() if left > 0}
+        ended.sort(key=lambda job: job.number, reverse=self.newest_first)
+        return [self._result(job) for job in ended]
+
+    def _result(self, job: Job) -> Result:
+        if job.id in self.failing:
+            return Result(number=job.number, id=job.id, status=self.failing[job.id], error="no\nmore")
+        score = score_of(job.id)
+        return Result(number=job.number, id=job.id, status=Status.FINISHED, score=score, task_scores={"cola": score})
+
+    def cancel(self, handle: int) -> None:
+        self._running.pop(handle, None)
+
+    def close(self) -> None:
+        self._running.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@dataclass
+class FakeSource:
+    """Level 1 is COARSE; a finer level is some of FINE, others for any other set of scored ids."""
+
+    num_refined: int = 6
+    lenders: Mapping[str, float] | None = None
+    opened: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    asked_parents: list[tuple[str, list[str]]] = field(default_factory=list)
+
+    def open_level(self, level: int, scores: Mapping[str, float]) -> Sequence[str]:
+        self.opened.append((level, dict(scores)))
+        if level == 1:
+            return COARSE
+        rng = np.random.default_rng(crc32(" ".join(sorted(scores)).encode()))
+        return [FINE[row] for row in rng.permutation(NUM_FINE)[: self.num_refined]]
+
+    def describe(self, id_: str) -> Candidate:
+        return Candidate(architecture={"name": id_}, parameters={"name": id_} if id_ in ROWS else {})
+
+    def parent(self, id_: str, trained: Sequence[str]) -> tuple[str, float] | None:
+        self.asked_parents.append((id_, list(trained)))
+        found = [other for other in trained if other in (self.lenders or {})]
+        return (found[0], (self.lenders or {})[found[0]]) if found else None
+
+
+@dataclass
+class FakeView:
+    """Keeps what it is told."""
+
+    events: list[tuple[str, int]] = field(default_factory=list)
+    ticks: list[dict[int, Progress | None]] = field(default_factory=list)
+
+    def started(self, trial: Trial) -> None:
+        self.events.append(("started", trial.number))
+
+    def ended(self, trial: Trial) -> None:
+        self.events.append(("ended", trial.number))
+
+    def tick(self, running: Mapping[int, Progress | None]) -> None:
+        self.ticks.append(dict(running))
+
+
+PLAN = Plan(
+    level_budgets=(4, 2),
+    baselines=(),
+    seed=5,
+    settings={"tasks": ["cola"]},
+    synchronous=True,
+    deadline=None,
+    max_failures=10,
+)
+
+
+@dataclass
+class Run:
+    """One part of a run over a folder: opens the store there, or makes it."""
+
+    folder: Path
+    plan: Plan = PLAN
+    executor: FakeExecutor = field(default_factory=FakeExecutor)
+    source: FakeSource = field(default_factory=FakeSource)
+    surrogate: Surrogate | None = None
+    view: FakeView = field(default_factory=FakeView)
+    stopped: str | None = None
+
+    def run(self) -> list[Trial]:
+        self.folder.mkdir(exist_ok=True)
+        path = self.folder / STORE_FILE
+        pool = Pool(list(ROWS), np.array(list(ROWS.values())))
+        self.searcher = Searcher(pool, self.surrogate, seed=5, num_initial=3)
+        with Store.open(path) if path.exists() else Store.create(path, {}, {"name": list(ROWS)}) as store:
+            loop = Loop(self.plan, store, self.searcher, self.source, self.executor, self.folder, self.view)
+            self.stopped = loop.run()
+            return store.trials()
+
+
+def stored(folder: Path) -> list[Trial]:
+    with Store.open(folder / STORE_FILE) as store:
+        return store.trials()
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The loop's clock, which only tests turn; sleeping costs nothing."""
+    now = [100.0]
+    monkeypatch.setattr("boshnas.loop.time", SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: None))
+    return now
+
+
+# Budget
+
+
+@pytest.mark.parametrize(
+    ("budget", "num_levels", "shares"),
+    [(12, 3, [6, 4, 2]), (60, 3, [30, 20, 10]), (3, 3, [1, 1, 1]), (2, 3, [1, 1, 0]), (7, 1, [7]), (6, 2, [4, 2])],
+)
+def test_split_budget_known_values(budget: int, num_levels: int, shares: list[int]):
+    assert split_budget(budget, num_levels) == shares
+
+
+@pytest.mark.parametrize("num_levels", [1, 2, 3, 4, 7])
+def test_split_budget_spends_all_and_favours_coarse_levels(num_levels: int):
+    for budget in range(1, 61):
+        shares = split_budget(budget, num_levels)
+        assert len(shares) == num_levels
+        assert sum(shares) == budget
+        assert shares == sorted(shares, reverse=True)
+        assert min(shares) >= int(budget >= num_levels)
+        assert shares[0] >= 1
+
+
+# Main path
+
+
+def test_every_level_gets_its_budget_with_its_own_candidates(tmp_path: Path):
+    run = Run(tmp_path)
+    trials = run.run()
+    assert [trial.level for trial in trials] == [1, 1, 1, 1, 2, 2]
+    assert [trial.number for trial in trials] == list(range(6))
+    assert all((trial.id in COARSE) == (trial.level == 1) for trial in trials)
+    assert all(trial.status is Status.FINISHED and trial.score == score_of(trial.id) for trial in trials)
+    assert run.stopped is None
+    assert stored(tmp_path) == trials
+
+
+def test_jobs_carry_seed_settings_architecture_and_their_folder(tmp_path: Path):
+    run = Run(tmp_path)
+    trials = run.run()
+    assert [(job.number, job.id) for job in run.executor.jobs] == [(trial.number, trial.id) for trial in trials]
+    for job, folder in zip(run.executor.jobs, run.executor.folders, strict=True):
+        assert job.architecture == {"name": job.id}
+        assert job.settings == {"tasks": ["cola"]}
+        assert job.seed == 5
+        assert folder == tmp_path / "jobs" / f"{job.number:05d}" == job_folder(tmp_path, job.number)
+
+
+def test_a_level_opens_with_the_scores_of_coarser_levels_only(tmp_path: Path):
+    run = Run(tmp_path, replace(PLAN, level_budgets=(2, 2, 2)))
+    trials = run.run()
+    by_level = {level: {t.id: t.score for t in trials if t.level < level} for level in (1, 2, 3)}
+    assert run.source.opened == [(1, {}), (2, by_level[2]), (3, by_level[3])]
+    assert len(by_level[3]) == 4
+
+
+def test_failed_evaluations_open_no_level(tmp_path: Path):
+    all_failing = dict.fromkeys(COARSE, Status.CRASHED)
+    run = Run(tmp_path, executor=FakeExecutor(failing=all_failing))
+    assert [trial.level for trial in run.run()] == [1, 1, 1, 1, 2, 2]
+    assert run.source.opened[-1] == (2, {})
+
+
+def test_the_view_sees_each_start_and_end_and_the_progress_file(tmp_path: Path):
+    progress = Progress(stage="pretrain", step=3, num_steps=9)
+    run = Run(tmp_path, replace(PLAN, level_budgets=(2,)), FakeExecutor(delay=lambda number: 1))
+
+    def report() -> None:
+        (tmp_path / "jobs" / "00000").mkdir(parents=True, exist_ok=True)
+        write_model(tmp_path / "jobs" / "00000" / PROGRESS_FILE, progress)
+
+    run.executor.on_poll = report
+    run.run()
+    assert run.view.events == [("started", 0), ("ended", 0), ("started", 1), ("ended", 1)]
+    assert {0: progress} in run.view.ticks
+    assert {1: None} in run.view.ticks
+
+
+def test_the_surrogate_decides_after_the_initial_ones(tmp_path: Path):
+    trials = Run(tmp_path, replace(PLAN, level_budgets=(8,)), surrogate=GPSurrogate()).run()
+    assert [trial.proposal.decision for trial in trials[:3]] == [Decision.RANDOM] * 3
+    guided = [trial for trial in trials[3:] if trial.proposal.decision is not Decision.RANDOM]
+    assert guided
+    assert all(trial.proposal.mean is not None for trial in guided)
+
+
+# Baselines
+
+
+def test_baselines_run_first_outside_the_budget_and_never_win(tmp_path: Path):
+    run = Run(tmp_path, replace(PLAN, baselines=("outside", COARSE[3])))
+    trials = run.run()
+    assert [(trial.id, trial.level) for trial in trials[:2]] == [("outside", 0), (COARSE[3], 0)]
+    assert all(trial.proposal.decision is Decision.BASELINE for trial in trials[:2])
+    assert [trial.level for trial in trials[2:]] == [1, 1, 1, 1, 2, 2]
+    assert COARSE[3] not in [trial.id for trial in trials[2:]]
+    assert trials[0].score == 99.0 == max(trial.score or 0 for trial in trials)
+    best = best_trial(trials)
+    assert best is not None
+    assert best.number >= 2
+    assert best.score == max(trial.score or 0 for trial in trials[2:])
+    assert best_trial(trials[:2]) is None
+    assert results_of(trials)[0].id == "outside"
+
+
+def test_baselines_are_told_to_the_searcher_where_the_pool_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    told: list[dict[str, float | None]] = []
+    tell = Searcher.tell
+    monkeypatch.setattr(Searcher, "tell", lambda self, results: (told.append(dict(results)), tell(self, results))[1])
+    Run(tmp_path, replace(PLAN, level_budgets=(1,), baselines=("outside", COARSE[3]))).run()
+    assert told[0] == {COARSE[3]: score_of(COARSE[3])}
+    assert len(told) == 2
+
+
+def test_baselines_lend_no_weights(tmp_path: Path):
+    lenders = {"outside": 0.9, **dict.fromkeys(COARSE, 0.9)}
+    run = Run(tmp_path, replace(PLAN, baselines=("outside",)), source=FakeSource(lenders=lenders))
+    trials = run.run()
+    assert {trial.parent_id for trial in trials} == {None, trials[1].id}
+    assert all("outside" not in trained for _, trained in run.source.asked_parents)
+
+
+# Parents
+
+
+def test_the_parents_checkpoint_and_overlap_reach_the_job(tmp_path: Path):
+    run = Run(tmp_path, source=FakeSource(lenders=dict.fromkeys(COARSE, 0.875)))
+    trials = run.run()
+    first, *others = run.executor.jobs
+    assert first.parent is None
+    for job in others:
+        assert job.parent is not None
+        assert job.parent.id == trials[0].id
+        assert job.parent.checkpoint == f"jobs/00000/{CHECKPOINT_FOLDER}"
+        assert job.parent.overlap == 0.875
+    assert [trial.parent_id for trial in stored(tmp_path)] == [None] + [trials[0].id] * 5
+
+
+def test_only_finished_evaluations_may_be_parents(tmp_path: Path):
+    dry = Run(tmp_path / "dry", replace(PLAN, level_budgets=(4,)))
+    first = dry.run()[0].id
+    run = Run(tmp_path, executor=FakeExecutor(failing={first: Status.DIVERGED}))
+    run.source.lenders = dict.fromkeys(COARSE, 1.0)
+    trials = run.run()
+    assert trials[0].id == first
+    assert trials[1].parent_id is None
+    assert trials[2].parent_id == trials[1].id
+
+
+# Failures and limits
+
+
+def test_failures_are_recorded_with_their_reason_and_the_loop_goes_on(tmp_path: Path):
+    second = Run(tmp_path / "dry").run()[1].id
+    run = Run(tmp_path, executor=FakeExecutor(failing={second: Status.OUT_OF_MEMORY}))
+    trials = run.run()
+    assert len(trials) == 6
+    assert [trial.failed for trial in trials] == [False, True, False, False, False, False]
+    failed = stored(tmp_path)[1]
+    assert (failed.status, failed.error, failed.score) == (Status.OUT_OF_MEMORY, "no\nmore", None)
+    assert second not in [trial.id for trial in trials if trial.number != 1]
+    assert run.stopped is None
+
+
+@pytest.mark.parametrize("max_failures", [0, 2])
+def test_too_many_failures_stop_the_run_and_say_so(tmp_path: Path, max_failures: int):
+    run = Run(tmp_path, replace(PLAN, max_failures=max_failures))
+    run.executor.failing = dict.fromkeys(ROWS, Status.CRASHED)
+    assert len(run.run()) == max_failures + 1
+    assert run.stopped == f"{max_failures + 1} evaluations failed, more than --max-failures {max_failures}"
+
+
+def test_too_many_failures_let_what_runs_finish(tmp_path: Path):
+    plan = replace(PLAN, synchronous=False, level_budgets=(6,), max_failures=0)
+    first = Run(tmp_path / "dry", plan).run()[0].id
+    executor = FakeExecutor(3, delay=lambda number: 5 * number, failing={first: Status.CRASHED})
+    trials = Run(tmp_path, plan, executor).run()
+    assert [trial.status for trial in trials] == [Status.CRASHED, Status.FINISHED, Status.FINISHED]
+
+
+def test_nothing_starts_after_the_deadline_and_what_runs_is_kept(tmp_path: Path, clock: list[float]):
+    def pass_time() -> None:
+        clock[0] += 1
+
+    executor = FakeExecutor(2, delay=lambda number: 2, on_poll=pass_time)
+    run = Run(tmp_path, replace(PLAN, synchronous=False, deadline=104.5, level_budgets=(20,)), executor)
+    trials = run.run()
+    assert len(trials) == 4
+    assert all(trial.status is Status.FINISHED for trial in trials)
+    assert run.stopped == "--max-hours is over"
+
+
+def test_a_deadline_in_the_past_starts_nothing(tmp_path: Path):
+    run = Run(tmp_path, replace(PLAN, deadline=99.0, baselines=("outside",)))
+    assert run.run() == []
+    assert run.stopped == "--max-hours is over"
+    assert run.executor.jobs == []
+
+
+@pytest.mark.parametrize("synchronous", [True, False])
+def test_a_pool_used_up_ends_the_run(tmp_path: Path, synchronous: bool):
+    plan = replace(PLAN, level_budgets=(NUM_COARSE + 1, 10), synchronous=synchronous)
+    run = Run(tmp_path, plan, FakeExecutor(4), FakeSource(num_refined=3))
+    trials = run.run()
+    assert sorted(trial.id for trial in trials if trial.level == 1) == sorted(COARSE)
+    assert sum(trial.level == 2 for trial in trials) == 3
+    assert run.stopped is None
+
+
+def test_a_level_used_up_is_not_opened_again(tmp_path: Path):
+    run = Run(tmp_path, replace(PLAN, level_budgets=(NUM_COARSE + 3, 1)))
+    assert len(run.run()) == NUM_COARSE + 4
+    assert [level for level, _ in run.source.opened] == [1, 2]
+
+
+# Several at a time
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_asynchronous_runs_lose_nothing_and_repeat_nothing(
+    tmp_path: Path, newest_first: bool, monkeypatch: pytest.MonkeyPatch
+):
+    told: list[str] = []
+    tell = Searcher.tell
+    monkeypatch.setattr(Searcher, "tell", lambda self, results: (told.extend(results), tell(self, results))[1])
+    asked: list[tuple[list[str], list[str]]] = []
+    propose = Searcher.propose
+
+    def watched(self: Searcher, k: int, pending: Sequence[str] = ()) -> list[Proposal]:
+        found = propose(self, k, pending)
+        asked.append(([proposal.id for proposal in found], list(pending)))
+        return found
+
+    monkeypatch.setattr(Searcher, "propose", watched)
+    executor = FakeExecutor(3, delay=lambda number: (7 * number) % 5, newest_first=newest_first)
+    plan = replace(PLAN, level_budgets=(9, 4), synchronous=False)
+    trials = Run(tmp_path, plan, executor, surrogate=GPSurrogate(max_steps=10)).run()
+    ids = [trial.id for trial in trials]
+    assert len(ids) == len(set(ids)) == 13
+    assert sorted(told) == sorted(ids)
+    assert sorted(job.number for job in executor.jobs) == list(range(13))
+    assert all(not set(found) & set(pending) for found, pending in asked)
+    assert any(pending for _, pending in asked)
+    assert all(trial.status is Status.FINISHED for trial in trials)
+
+
+def test_a_free_slot_is_filled_at_once_only_without_synchronous(tmp_path: Path):
+    def most_ahead(folder: Path, synchronous: bool) -> int:
+        executor = FakeExecutor(2, delay=lambda number: 20 if number == 0 else 0)
+        run = Run(folder, replace(PLAN, level_budgets=(6,), synchronous=synchronous), executor)
+        run.run()
+        return run.view.events.index(("ended", 0))
+
+    assert most_ahead(tmp_path / "synchronous", True) == 3  # two started, the other one ended
+    assert most_ahead(tmp_path / "asynchronous", False) == 11  # all the others started and ended
+
+
+def test_a_synchronous_batch_stays_within_one_level(tmp_path: Path):
+    run = Run(tmp_path, replace(PLAN, level_budgets=(4, 2)), FakeExecutor(3))
+    trials = run.run()
+    coarse = {trial.id: trial.score for trial in trials if trial.level == 1}
+    assert run.source.opened == [(1, {}), (2, coarse)]
+
+
+# Interruption
+
+
+def interrupted_then_resumed(first: Run) -> list[Trial]:
+    with pytest.raises(KilledError):
+        first.run()
+    executor = FakeExecutor(first.executor.num_slots, delay=first.executor.delay)
+    return Run(first.folder, first.plan, executor, FakeSource(lenders=LENDERS), first.surrogate).run()
+
+
+RUNS = [(1, "gp"), (2, "random"), (3, "gp")]
+LENDERS = dict.fromkeys(COARSE[::3], 0.9)
+
+
+def delay(number: int) -> int:
+    return number % 2
+
+
+def a_run(folder: Path, num_slots: int, mode: str, **stops: int) -> Run:
+    return Run(
+        folder,
+        replace(PLAN, level_budgets=(4, 2), baselines=("outside",)),
+        FakeExecutor(num_slots, delay=delay, **stops),
+        FakeSource(lenders=LENDERS),
+        GPSurrogate(max_steps=3) if mode == "gp" else None,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, str], tuple[list[Trial], int]]:
+    """Uninterrupted runs, with how many polls they took."""
+    runs = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("boshnas.loop.time", SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda seconds: None))
+        for num_slots, mode in RUNS:
+            run = a_run(tmp_path_factory.mktemp("whole"), num_slots, mode)
+            runs[num_slots, mode] = (run.run(), run.executor.num_polls)
+    return runs
+
+
+@pytest.mark.parametrize(("num_slots", "mode"), RUNS)
+def test_a_synchronous_run_interrupted_at_any_poll_ends_the_same(
+    tmp_path: Path, whole: dict[tuple[int, str], tuple[list[Trial], int]], num_slots: int, mode: str
+):
+    expected, num_polls = whole[num_slots, mode]
+    assert len(expected) == 7
+    for stop in range(num_polls):
+        folder = tmp_path / f"poll{stop}"
+        first = a_run(folder, num_slots, mode, stop_at_poll=stop)
+        assert interrupted_then_resumed(first) == expected, f"interrupted at poll {stop} of {num_polls}"
+
+
+@pytest.mark.parametrize(("num_slots", "mode"), RUNS)
+def test_a_synchronous_run_interrupted_in_the_middle_of_a_batch_ends_the_same(
+    tmp_path: Path, whole: dict[tuple[int, str], tuple[list[Trial], int]], num_slots: int, mode: str
+):
+    expected, _ = whole[num_slots, mode]
+    for stop in range(len(expected)):
+        folder = tmp_path / f"submit{stop}"
+        first = a_run(folder, num_slots, mode, stop_at_submit=stop)
+        assert interrupted_then_resumed(first) == expected, f"interrupted at the start of trial {stop}"
+
+
+def test_resuming_a_finished_run_does_nothing(tmp_path: Path):
+    trials = Run(tmp_path).run()
+    again = Run(tmp_path)
+    assert again.run() == trials
+    assert again.executor.jobs == []
+    assert again.view.events == []
+
+
+def test_a_resumed_run_may_have_a_greater_budget(tmp_path: Path):
+    trials = Run(tmp_path).run()
+    again = Run(tmp_path, replace(PLAN, level_budgets=(4, 5)))
+    more = again.run()
+    assert more[:6] == trials
+    assert len({trial.id for trial in more}) == 9
+
+
+def test_what_was_running_is_started_again_with_its_parent(tmp_path: Path):
+    first = Run(tmp_path, executor=FakeExecutor(stop_at_poll=3), source=FakeSource(lenders=dict.fromkeys(COARSE, 0.9)))
+    with pytest.raises(KilledError):
+        first.run()
+    running = [trial for trial in stored(tmp_path) if trial.status is Status.RUNNING]
+    assert [trial.number for trial in running] == [2]
+    again = Run(tmp_path, source=FakeSource(lenders=dict.fromkeys(COARSE, 0.9)))
+    trials = again.run()
+    assert again.executor.jobs[0] == first.executor.jobs[-1]
+    assert again.executor.jobs[0].parent is not None
+    assert len({trial.id for trial in trials}) == 6
+
+
+@pytest.mark.parametrize("num_slots", [1, 3])
+def test_an_asynchronous_run_interrupted_at_any_poll_loses_and_repeats_nothing(tmp_path: Path, num_slots: int):
+    plan = replace(PLAN, baselines=("outside",), synchronous=False)
+    for stop in range(0, 6, 2):
+        folder = tmp_path / str(stop)
+        first = Run(folder, plan, FakeExecutor(num_slots, delay=delay, stop_at_poll=stop))
+        with pytest.raises(KilledError):
+            first.run()
+        before = stored(folder)
+        again = Run(folder, plan, FakeExecutor(num_slots, delay=delay))
+        trials = again.run()
+        assert len(trials) == len({trial.id for trial in trials}) == 7
+        assert all(trial.status is Status.FINISHED for trial in trials)
+        kept = {trial.number: trial for trial in before if trial.status is Status.FINISHED}
+        assert all(trials[number] == trial for number, trial in kept.items())
+        assert not kept.keys() & {job.number for job in again.executor.jobs}
+
+
+def test_a_run_may_be_resumed_with_fewer_slots(tmp_path: Path):
+    plan = replace(PLAN, synchronous=False)
+    with pytest.raises(KilledError):
+        Run(tmp_path, plan, FakeExecutor(3, stop_at_poll=1)).run()
+    assert sum(trial.status is Status.RUNNING for trial in stored(tmp_path)) == 3
+    trials = Run(tmp_path, plan, FakeExecutor(1)).run()
+    assert len({trial.id for trial in trials}) == 6
+    assert all(trial.status is Status.FINISHED for trial in trials)
+
+
+# Ranking
+
+
+def made(number: int, score: float | None, decision: Decision = Decision.RANDOM) -> Trial:
+    return Trial(
+        number=number,
+        proposal=Proposal(id=f"a{number}", decision=decision),
+        level=1,
+        architecture={},
+        parameters={},
+        seed=0,
+        status=Status.CRASHED if score is None else Status.FINISHED,
+        score=score,
+    )
+
+
+def test_the_best_is_the_earliest_of_the_greatest():
+    trials = [made(0, None), made(1, 1.0), made(2, 5.0), made(3, 5.0), made(4, 9.0, Decision.BASELINE)]
+    assert best_trial(trials) == trials[2]
+    assert best_trial(list(reversed(trials))) == trials[2]
+    assert [trial.number for trial in results_of(trials)] == [4, 2, 3, 1]
+    assert best_trial([trials[0]]) is None
+    assert best_trial([]) is None
+
+
+def test_a_negative_best_is_found():
+    trials = [made(0, -3.0), made(1, -1.0), made(2, 0.0, Decision.BASELINE)]
+    assert best_trial(trials) == trials[1]
+    assert [trial.number for trial in results_of(trials)] == [2, 1, 0]

@@ -1,0 +1,332 @@
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boshnas import run as run_module
+from boshnas.campaign import Campaign, CampaignSettings, check, open_store
+from boshnas.job import Result
+from boshnas.run import main
+from boshnas.store import STORE_FILE, Store
+from boshnas.trial import Decision, Proposal, Status, Trial
+
+TINY = """
+architecture:
+  encoder_layers: [2, 4]
+  hidden_size: [32, 64]
+  num_heads: [2]
+  operation_types: [sa, l, c]
+  operation_parameters: {sa: [sdp], l: [dft], c: [5]}
+  feed-forward_hidden: [64]
+  number_of_feed-forward_stacks: [1, 2]
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the command runs: with a space, a run, and a folder without tasks."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    (tmp_path / "no_tasks").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def begun(folder: Path) -> Path:
+    """The folder of a run that has been begun with seed 4 and two tasks."""
+    settings = CampaignSettings(space="tiny.yaml", tasks="sst2,cola", seed=4, budget=3, constraints=("layers<=4",))
+    open_store(check(settings), folder / "begun", resume=False).close()
+    return folder / "begun"
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The one line on stderr of a command that ends with exit code 2 and says nothing else."""
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.endswith("\n")
+    assert captured.err.count("\n") == 1, captured.err
+    return captured.err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--bugdet", "3"), "No such option: --bugdet (Possible options: --budget"),
+        (("--space", "tiny.yaml", "--budget", "many"), "Invalid value for '--budget': "),
+        (("--space", "tiny.yaml", "more"), "unexpected extra argument"),
+        (("--space",), "--space"),
+        ((), "--space: must name a design space. Give flexibert_mini, or a YAML file."),
+        (("--space", "flexibert_mni"), "Did you mean 'flexibert_mini'?"),
+        (("--space", "absent.yaml"), "or a YAML file, got 'absent.yaml'"),
+        (("--space", "tiny.yaml", "--budget", "0"), "--budget: must be at least 1, got 0."),
+        (("--space", "tiny.yaml", "--seed", "-1"), "--seed: must be at least 0, got -1."),
+        (("--space", "tiny.yaml", "--surrogate", "gpp"), "--surrogate: must be one of boshnas, gp, random"),
+        (("--space", "tiny.yaml", "--tasks", "sst"), "Did you mean 'sst2'?"),
+        (("--space", "tiny.yaml", "--data", "no_tasks"), "must hold a folder for at least one of cola, sst2"),
+        (("--space", "tiny.yaml", "--data", "absent"), "got 'absent', which does not exist"),
+        (("--space", "tiny.yaml", "--constraint", "params"), "must have the form 'params<=12e6'"),
+        (("--space", "tiny.yaml", "--constraint", "params<=1"), "no architecture of level 1 is within the limits"),
+        (("--space", "tiny.yaml", "--constraint", "layers<=4", "--constraint", "size<=4"), "quantity must be one of"),
+        (("--resume",), "--resume: needs --out"),
+        (("--resume", "--out", "absent"), "store must be a file, got nothing"),
+        (("--resume", "--out", "no_tasks"), "store must be a file, got nothing"),
+    ],
+)
+def test_bad_input_is_told_in_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str
+):
+    before = sorted(folder.rglob("*"))
+    assert expected.lower() in refused(capsys, *words).lower()
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "number_of_feed-forward_stacks: [1, 2]",
+            "number_of_feed-forward_stacks: [1]\n  hidden_sizes: [32]",
+            "architecture.hidden_sizes: unknown key. Did you mean 'hidden_size'?",
+        ),
+        (
+            "{sa: [sdp], l: [dft], c: [5]}",
+            "{sa: [sdp], l: [dft]}",
+            "operation_parameters must give parameters for 'c', got none",
+        ),
+        ("{sa: [sdp], l: [dft], c: [5]}", "{sa: [sdp], l: [dft], c: []}", "operation_parameters.c"),
+        ("num_heads: [2]", "num_heads: [2, 3]", "hidden_size must be divisible by num_heads, got 32 and 3"),
+        ("  hidden_size: [32, 64]\n", "", "architecture.hidden_size: is missing"),
+        ("encoder_layers: [2, 4]", "encoder_layers: [3]", "layers_per_stack must divide every encoder_layers"),
+        ("architecture:", "architecture: [", "must be YAML"),
+    ],
+)
+def test_a_wrong_space_file_is_told_in_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, expected: str
+):
+    assert TINY.count(old) == 1
+    (folder / "wrong.yaml").write_text(TINY.replace(old, new))
+    line = refused(capsys, "--space", "wrong.yaml")
+    assert line.startswith("wrong.yaml: ")
+    assert expected in line
+
+
+def test_an_existing_folder_is_told_in_one_line(begun: Path, capsys: pytest.CaptureFixture[str]):
+    line = refused(capsys, "--space", "tiny.yaml", "--out", "begun")
+    assert line.startswith("--out: begun exists. Give another folder, or --resume")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [(("--seed", "5"), "seed 4, got 5"), (("--constraint", "layers<=2"), "constraints ['layers<=4'], got")],
+)
+def test_another_run_is_told_in_one_line(
+    begun: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str
+):
+    assert expected in refused(capsys, "--resume", "--out", "begun", *words)
+
+
+def test_help_tells_every_option(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for option in ("--space", "--budget", "--resume", "--constraint", "--dry-run", "--json", "--max-hours", "--seed"):
+        assert option in text
+    assert "python -m boshnas.run --space flexibert_mini --data glue" in text
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_dry_run_prints_the_plan_and_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str], as_json: bool):
+    before = sorted(folder.rglob("*"))
+    words = [
+        "--space",
+        "tiny.yaml",
+        "--budget",
+        "12",
+        "--dry-run",
+        "--parallel",
+        "3",
+        "--out",
+        "new",
+        "--tasks",
+        "sst2",
+    ]
+    assert main([*words, "--json"] if as_json else words) == 0
+    captured = capsys.readouterr()
+    plan: dict[str, Any] = json.loads(captured.out)
+    if as_json:
+        assert captured.out.count("\n") == 1
+    assert plan["space"] == "tiny"
+    assert plan["levels"] == [
+        {"level": 1, "size": 156, "budget": 6},
+        {"level": 2, "size": 20880, "budget": 4},
+        {"level": 3, "size": 20880, "budget": 2},
+    ]
+    assert (plan["initial"], plan["surrogate"], plan["baselines"], plan["parallel"]) == (4, "boshnas", [], 3)
+    assert plan["worker"]["tasks"] == ["sst2"]
+    assert "synthetic" in captured.err
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_resumed_dry_run_keeps_the_runs_options_and_takes_the_given_ones(
+    begun: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["--resume", "--out", "begun", "--budget", "6", "--dry-run"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["space"] == "tiny"
+    assert plan["worker"]["tasks"] == ["sst2", "cola"]
+    assert [level["budget"] for level in plan["levels"]] == [3, 2, 1]
+
+
+def test_a_run_can_be_resumed_from_another_folder(begun: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(begun.parent / "no_tasks")
+    assert main(["--resume", "--out", str(begun), "--dry-run"]) == 0
+
+
+# The end of a search, the search itself replaced
+
+
+@dataclass
+class FakeSearch:
+    """Writes evaluations into the store instead of training; stands for `campaign.run` and `export.export`."""
+
+    stopped: str | None = None
+    scores: tuple[float | None, ...] = (51.0, 62.25, None)
+    error: type[BaseException] | None = None
+    exported: list[Path] = field(default_factory=list)
+
+    def run(self, campaign: Campaign, store: Store, folder: Path, view: Any) -> str | None:
+        ids = campaign.source.open_level(1, {})
+        for number, score in enumerate(self.scores):
+            candidate = campaign.source.describe(ids[number])
+            trial = Trial(
+                number=number,
+                proposal=Proposal(id=ids[number], decision=Decision.RANDOM),
+                level=1,
+                architecture=candidate.architecture,
+                parameters=candidate.parameters,
+                seed=0,
+            )
+            store.add(trial)
+            view.started(trial)
+            status = Status.CRASHED if score is None else Status.FINISHED
+            tasks = {} if score is None else {"sst2": score}
+            result = Result(number=number, id=trial.id, status=status, score=score, task_scores=tasks, error=None)
+            view.ended(store.finish(result))
+        if self.error is not None:
+            raise self.error
+        return self.stopped
+
+    def export(self, request: Any) -> None:
+        self.exported.append(request.target)
+        request.target.mkdir()
+        (request.target / "config.json").write_text("new")
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeSearch:
+    search = FakeSearch()
+    monkeypatch.setattr(run_module, "run", search.run)
+    monkeypatch.setattr(run_module, "export", search.export)
+    return search
+
+
+WORDS = ("--space", "tiny.yaml", "--tasks", "sst2", "--budget", "3", "--out", "new")
+
+
+def test_the_last_line_is_the_summary(fake: FakeSearch, capsys: pytest.CaptureFixture[str]):
+    assert main([*WORDS, "--json"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.count("\n") == 1
+    summary = json.loads(captured.out)
+    assert summary["best"]["score"] == 62.25
+    assert summary["best"]["tasks"] == {"sst2": 62.25}
+    assert summary["best"]["model_dict"]["l"] in (2, 4)
+    assert summary["best"]["params"] > 0
+    assert (summary["num_evaluated"], summary["num_failed"]) == (2, 1)
+    assert summary["levels"][0] == {
+        "level": 1,
+        "size": 156,
+        "num_evaluated": 2,
+        "best": {"id": summary["best"]["id"], "score": 62.25},
+    }
+    assert [level["num_evaluated"] for level in summary["levels"]] == [2, 0, 0]
+    assert (summary["export_dir"], summary["store"]) == ("new/best", f"new/{STORE_FILE}")
+    assert fake.exported == [Path("new/best")]
+    assert "failed (crashed)" in captured.err
+
+
+def test_scores_on_the_demo_are_called_demo_in_the_table(fake: FakeSearch, capsys: pytest.CaptureFixture[str]):
+    assert main(WORDS) == 0
+    captured = capsys.readouterr()
+    assert "Best by demo GLUE score" in captured.out
+    assert "62.25" in captured.out
+    assert "2 evaluated, 1 failed" in captured.out
+    assert "synthetic" in captured.err
+
+
+def test_a_run_folder_is_named_after_space_and_time(fake: FakeSearch, folder: Path):
+    assert main(WORDS[:-2]) == 0
+    (made,) = (folder / "runs").iterdir()
+    assert made.name.startswith("tiny-2")
+    assert (made / STORE_FILE).is_file()
+
+
+@pytest.mark.parametrize(
+    ("stopped", "words", "expected"),
+    [
+        (None, (), 0),
+        ("11 evaluations failed, more than --max-failures 10", (), 1),
+        ("--max-hours is over", ("--max-hours", "1"), 0),
+        ("11 evaluations failed, more than --max-failures 10", ("--max-hours", "1"), 1),
+    ],
+)
+def test_the_exit_code_says_whether_the_plan_was_carried_out(
+    fake: FakeSearch, capsys: pytest.CaptureFixture[str], stopped: str | None, words: tuple[str, ...], expected: int
+):
+    fake.stopped = stopped
+    assert main([*WORDS, *words]) == expected
+    assert (f"Stopped early: {stopped}." in capsys.readouterr().err) == (stopped is not None)
+
+
+def test_nothing_finished_is_a_failure(fake: FakeSearch, capsys: pytest.CaptureFixture[str]):
+    fake.scores = (None, None)
+    assert main([*WORDS, "--json"]) == 1
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["best"], summary["export_dir"], summary["num_failed"]) == (None, None, 2)
+    assert fake.exported == []
+
+
+def test_an_interrupted_search_says_how_to_go_on(fake: FakeSearch, capsys: pytest.CaptureFixture[str]):
+    fake.error = KeyboardInterrupt
+    assert main(WORDS) == 130
+    assert "python -m boshnas.run --resume --out new" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("leftover", [False, True])
+def test_a_resumed_search_replaces_the_export(fake: FakeSearch, folder: Path, leftover: bool):
+    assert main(WORDS) == 0
+    (folder / "new" / "best" / "config.json").write_text("old")
+    if leftover:  # of a search that was killed while it took the old export away
+        (folder / "new" / ".best.before").mkdir()
+        (folder / "new" / ".best.before" / "weights").write_text("older")
+    fake.scores = ()
+    assert main(["--resume", "--out", "new"]) == 0
+    assert (folder / "new" / "best" / "config.json").read_text() == "new"
+    assert not (folder / "new" / ".best.before").exists()
+
+
+def test_an_export_that_fails_leaves_the_old_one(fake: FakeSearch, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    assert main(WORDS) == 0
+    (folder / "new" / "best" / "config.json").write_text("old")
+    fake.scores = ()
+
+    def fail(request: Any) -> None:
+        raise RuntimeError("the folder does not load")
+
+    monkeypatch.setattr(run_module, "export", fail)
+    with pytest.raises(RuntimeError, match="does not load"):
+        main(["--resume", "--out", "new"])
+    assert (folder / "new" / "best" / "config.json").read_text() == "old"

@@ -1,0 +1,167 @@
+import io
+import re
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from boshnas.job import Progress
+from boshnas.trial import Decision, Proposal, Status, Trial
+from boshnas.view import LiveView, PlainView, clock, described, outcome
+
+NAME = "demo GLUE score"
+
+
+def made(number: int = 0, **changes: object) -> Trial:
+    trial = Trial(
+        number=number,
+        proposal=Proposal(id=f"arch{number}", decision=Decision.OPTIMISE),
+        level=2,
+        architecture={},
+        parameters={},
+        seed=0,
+    )
+    return replace(trial, **changes)  # type: ignore[arg-type]
+
+
+def finished(number: int, score: float, **changes: object) -> Trial:
+    seconds = {"pretrain": 60.0, "sst2": 5.0}
+    return made(number, status=Status.FINISHED, score=score, stage_seconds=seconds, **changes)
+
+
+BASELINE = Proposal(id="bert", decision=Decision.BASELINE)
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The views' clock, which only tests turn."""
+    reading = [1000.0]
+    monkeypatch.setattr("boshnas.view.time", SimpleNamespace(monotonic=lambda: reading[0]))
+    return reading
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (12.4, "12s"),
+        (59.4, "59s"),
+        (59.6, "1m00s"),
+        (185, "3m05s"),
+        (3599.6, "1h00m"),
+        (7620, "2h07m"),
+        (90000, "25h00m"),
+    ],
+)
+def test_clock(seconds: float, text: str):
+    assert clock(seconds) == text
+
+
+def test_described_names_level_reason_and_transfer():
+    assert described(made()) == "level 2, optimise"
+    assert described(made(parent_id="arch9")) == "level 2, optimise, weights of arch9"
+    assert described(made(proposal=BASELINE, level=0)) == "baseline"
+
+
+def test_outcome_is_the_score_or_the_first_line_of_the_reason():
+    assert outcome(finished(0, 71.256), NAME) == "demo GLUE score 71.26 in 1m05s"
+    failed = made(status=Status.OUT_OF_MEMORY, error="MemoryError: too much\nTraceback")
+    assert outcome(failed, NAME) == "failed (out of memory): MemoryError: too much"
+    assert outcome(made(status=Status.KILLED), NAME) == "failed (killed): no reason given"
+
+
+def test_plain_view_writes_one_line_a_start_and_an_end(now: list[float]):
+    stream = io.StringIO()
+    with PlainView(stream, 3, NAME) as view:
+        view.started(made(0, parent_id="arch7"))
+        view.tick({0: None})
+        now[0] += 65
+        view.ended(finished(0, 71.256))
+        view.ended(made(1, status=Status.CRASHED, error="boom\nmore"))
+    assert stream.getvalue().splitlines() == [
+        "   0 arch0 started: level 2, optimise, weights of arch7",
+        "   0 arch0 demo GLUE score 71.26 in 1m05s; "
+        "1 of 3 evaluations, best demo GLUE score 71.26 (arch0), 1m05s gone, about 2m10s left",
+        "   1 arch1 failed (crashed): boom; "
+        "2 of 3 evaluations, best demo GLUE score 71.26 (arch0), 1m05s gone, about 32s left",
+    ]
+
+
+def test_plain_view_keeps_baselines_and_worse_ones_out_of_the_best(now: list[float]):
+    stream = io.StringIO()
+    view = PlainView(stream, 3, NAME)
+    view.ended(finished(0, 99.0, proposal=BASELINE))
+    view.ended(finished(1, 50.0))
+    view.ended(finished(2, 40.0))
+    first, *others = stream.getvalue().splitlines()
+    assert "no score yet" in first
+    assert all("best demo GLUE score 50.00 (arch1)" in line for line in others)
+
+
+def test_a_resumed_view_tells_the_time_left_by_what_it_saw_itself(now: list[float]):
+    stream = io.StringIO()
+    view = PlainView(stream, 12, NAME, num_ended=9)
+    now[0] += 60
+    view.ended(finished(9, 50.0))
+    assert "10 of 12 evaluations" in stream.getvalue()
+    assert "about 2m00s left" in stream.getvalue()
+
+
+def drawn(view: LiveView, stream: io.StringIO, now: list[float]) -> str:
+    """A whole life of a live view."""
+    with view:
+        view.tick({})
+        view.started(made(0, parent_id="0123456789abcdef"))
+        view.started(made(1, proposal=BASELINE, level=0))
+        for step in (
+            None,
+            Progress(stage="pretrain", step=0, num_steps=0),
+            Progress(stage="sst2", step=3, num_steps=4),
+        ):
+            now[0] += 1
+            view.tick({0: step, 1: None})
+        view.ended(finished(0, 71.256))
+        view.ended(made(1, proposal=BASELINE, level=0, status=Status.CRASHED, error="KeyError: [/red] [bold"))
+        now[0] += 1
+        view.tick({})
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [20, 40, 200])
+def test_live_view_draws_at_any_width(now: list[float], width: int):
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=width)
+    text = drawn(LiveView(console, 3, NAME), stream, now).replace("\n", " ")
+    assert "71.26" in text
+    assert "demo" in text
+
+
+def test_live_view_says_what_runs_and_how_it_ended(now: list[float]):
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=200, no_color=True)
+    text = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", drawn(LiveView(console, 3, NAME), stream, now))
+    text = " ".join(text.split())
+    for words in (
+        "0 of 3 evaluations, no score yet",
+        "level 2, optimise, weights of 0123456789abcdef",
+        "starting",
+        "sst2",
+        "arch0 demo GLUE score 71.26 in 1m05s",
+        "bert failed (crashed): KeyError: [/red] [bold · baseline",
+        "2 of 3 evaluations, best demo GLUE score 71.26 (arch0)",
+    ):
+        assert words in text
+
+
+def test_live_view_redraws_at_most_twice_a_second(now: list[float]):
+    stream = io.StringIO()
+    with LiveView(Console(file=stream, force_terminal=True, width=80), 3, NAME) as view:
+        view.tick({})
+        before = stream.getvalue()
+        now[0] += 0.3
+        view.tick({})
+        assert stream.getvalue() == before
+        now[0] += 0.3
+        view.tick({})
+        assert stream.getvalue() != before

@@ -1,0 +1,90 @@
+"""A tiny pre-trained checkpoint, a task that its words decide, and folders in the layout of GLUE."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from transformers import set_seed
+
+from design_space.architecture import Architecture, Layer
+from finetune.config import FinetuneArguments
+from finetune.data import TaskData
+from pretrain import demo
+from pretrain.config import PretrainArguments
+from pretrain.corpus import pack
+from pretrain.tokenizer import train_tokenizer
+from pretrain.train import build_model, pretrain
+
+MAX_POSITIONS = 64
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of an encoder of one layer that saw a few steps of the synthetic corpus."""
+    folder = str(tmp_path_factory.mktemp("checkpoint"))
+    documents = demo.corpus(600)
+    tokenizer = train_tokenizer(documents, 400)
+    set_seed(0)
+    model = build_model(Architecture((Layer("sa", "sdp", 32, 2, (64,)),)), tokenizer, MAX_POSITIONS)
+    arguments = PretrainArguments(output_dir=folder, use_cpu=True, disable_tqdm=True, max_steps=10, learning_rate=1e-3)
+    pretrain(model, tokenizer, pack(documents, tokenizer, 16), arguments)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def separable() -> TaskData:
+    """Sixty rows of sst2 for training and 24 others for validation, two thirds of these positive."""
+
+    def rows(subjects: str, positives: int) -> list[dict[str, Any]]:
+        return [
+            {"sentence": f"the {'sad' if number % 3 >= positives else 'happy'} {noun} {verb} .", "label": label}
+            for number, (noun, verb) in enumerate((n, v) for n in subjects.split() for v in ("slept", "ran", "sang"))
+            for label in [int(number % 3 < positives)]
+        ]
+
+    train = rows("doctor girl boy nurse thief king queen cook judge baker", 1) + rows(
+        "doctor girl boy nurse thief king queen cook judge baker", 2
+    )
+    return TaskData(train, rows("dog cat horse bird guest pilot clerk guard", 2))
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> Callable[..., FinetuneArguments]:
+    """Maker of quick arguments."""
+
+    def make(**kwargs: Any) -> FinetuneArguments:
+        settings = {"max_steps": 40, "learning_rate": 1e-2, "per_device_train_batch_size": 16, "seed": 1}
+        return FinetuneArguments(output_dir=str(tmp_path / "out"), use_cpu=True, disable_tqdm=True, **settings | kwargs)
+
+    return make
+
+
+@pytest.fixture
+def write_task(tmp_path: Path) -> Callable[..., str]:
+    """Writer of a task into a folder of tasks, whose path it returns; a split is rows, or the file's raw content."""
+
+    def write(
+        task: str,
+        train: Sequence[dict[str, Any]] | bytes,
+        validation: Sequence[dict[str, Any]] | bytes,
+        suffix: str = ".jsonl",
+        validation_name: str = "validation",
+    ) -> str:
+        folder = tmp_path / "data"
+        (folder / task).mkdir(parents=True, exist_ok=True)
+        for name, rows in (("train", train), (validation_name, validation)):
+            path = folder / task / f"{name}{suffix}"
+            if isinstance(rows, bytes):
+                path.write_bytes(rows)
+            elif suffix == ".jsonl":
+                path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            elif suffix == ".csv":
+                pd.DataFrame(rows).to_csv(path, index=False)
+            else:
+                pd.DataFrame(rows).to_parquet(path)
+        return str(folder)
+
+    return write

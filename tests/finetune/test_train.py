@@ -1,0 +1,192 @@
+"""Fine-tuning one task: what is learnt, what is kept, and when it stops."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
+
+from design_space.errors import InputError
+from finetune.data import TaskData
+from finetune.tasks import GLUE
+from finetune.train import encode, finetune, load_checkpoint
+from pretrain.callbacks import DivergedError
+
+STSB = [
+    {"sentence1": "the dog ran .", "sentence2": f"the {n} slept .", "label": v} for n, v in (("cat", 4.5), ("d", 3))
+]
+LOGITS_TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(checkpoint)
+
+
+def predict(folder: str | Path, rows: list[dict[str, Any]]) -> torch.Tensor:
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    fields = [field for field in ("sentence", "sentence1", "sentence2") if field in rows[0]]
+    texts = [[row[field] for row in rows] for field in fields]
+    batch = AutoTokenizer.from_pretrained(folder)(*texts, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        return model(**batch).logits
+
+
+def test_a_task_that_one_word_decides_is_learnt_and_kept(
+    checkpoint: str, separable: TaskData, arguments: Callable[..., Any], tmp_path: Path
+):
+    labels = np.array([row["label"] for row in separable.validation])
+    majority = 100 * max(labels.mean(), 1 - labels.mean())
+    assert 60 < majority < 70
+    steps = []
+    result = finetune(
+        checkpoint,
+        GLUE["sst2"],
+        separable,
+        arguments(),
+        save_to=str(tmp_path / "kept"),
+        report=lambda *step: steps.append(step),
+    )
+    assert result.score > 90 > majority
+    assert result.loss < math.log(2)
+    assert (result.task, result.num_steps) == ("sst2", 40)
+    assert result.score == pytest.approx(100 * result.metrics["accuracy"])
+    assert steps == [(step, 40) for step in range(1, 41)]
+    # The kept model gives the same answers, under the names of the task's labels.
+    config = AutoConfig.from_pretrained(tmp_path / "kept")
+    assert config.id2label == {0: "negative", 1: "positive"}
+    assert config.label2id == {"negative": 0, "positive": 1}
+    predictions = predict(tmp_path / "kept", list(separable.validation)).argmax(-1).numpy()
+    assert (predictions == labels).mean() == pytest.approx(result.metrics["accuracy"])
+
+
+def test_the_same_seed_gives_the_same_outcome_and_another_seed_does_not(
+    checkpoint: str, separable: TaskData, arguments: Callable[..., Any]
+):
+    results = [
+        finetune(checkpoint, GLUE["sst2"], separable, arguments(max_steps=6, seed=seed, learning_rate=1e-3))
+        for seed in (5, 5, 6)
+    ]
+    assert (results[0].score, results[0].loss) == (results[1].score, results[1].loss)
+    assert results[0].loss != results[2].loss
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the Trainer leaves the division to models that take **kwargs; ours does not divide"
+)
+def test_accumulated_batches_have_the_mean_of_their_losses(
+    checkpoint: str, separable: TaskData, arguments: Callable[..., Any]
+):
+    settings = {"max_steps": 2, "learning_rate": 1e-9}
+    once = finetune(checkpoint, GLUE["sst2"], separable, arguments(per_device_train_batch_size=30, **settings))
+    split = arguments(per_device_train_batch_size=10, gradient_accumulation_steps=3, **settings)
+    assert finetune(checkpoint, GLUE["sst2"], separable, split).loss == pytest.approx(once.loss, rel=0.2)
+
+
+def test_only_the_training_rows_are_learnt(checkpoint: str, separable: TaskData, arguments: Callable[..., Any]):
+    # Trained on turned labels, the same words give the wrong answer.
+    turned = TaskData([{**row, "label": 1 - row["label"]} for row in separable.train], separable.validation)
+    assert finetune(checkpoint, GLUE["sst2"], turned, arguments()).score < 10
+
+
+def test_a_regression_starts_at_the_mean_label(checkpoint: str, arguments: Callable[..., Any], tmp_path: Path):
+    outputs = []
+    for name, rows in (("high", STSB), ("low", [{**row, "label": row["label"] - 3} for row in STSB])):
+        settings = arguments(max_steps=1, learning_rate=1e-12)
+        finetune(checkpoint, GLUE["stsb"], TaskData(rows, rows), settings, save_to=str(tmp_path / name))
+        outputs.append(predict(tmp_path / name, rows))
+    assert outputs[0].shape == (2, 1)
+    # The means are 3.75 and 0.75. The same seed draws the same head, which moves both by the same amount.
+    assert (outputs[0] - outputs[1]).squeeze(-1).tolist() == pytest.approx([3.0, 3.0], abs=LOGITS_TOLERANCE)
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "high")
+    assert model.classifier.out_proj.bias.tolist() == pytest.approx([3.75], abs=LOGITS_TOLERANCE)
+    assert model.config.id2label == {0: "score"}
+
+
+def test_a_regression_is_learnt(checkpoint: str, arguments: Callable[..., Any]):
+    rows = [
+        {"sentence1": "the dog ran .", "sentence2": f"the {word} {verb} .", "label": label}
+        for word, label in (("happy girl", 5.0), ("sad boy", 0.0), ("old doctor", 2.5))
+        for verb in ("slept", "ran", "sang", "sat")
+    ]
+    result = finetune(checkpoint, GLUE["stsb"], TaskData(rows, rows), arguments())
+    assert set(result.metrics) == {"pearson", "spearman"}
+    assert result.metrics["pearson"] > 0.8
+
+
+@pytest.mark.parametrize("name", GLUE)
+def test_a_checkpoint_gets_a_head_with_the_labels_of_the_task(checkpoint: str, name: str):
+    model, tokenizer = load_checkpoint(checkpoint, GLUE[name])
+    names = GLUE[name].labels or ("score",)
+    assert model.config.num_labels == GLUE[name].num_outputs
+    assert tuple(model.config.id2label.values()) == names
+    assert model(**tokenizer("the dog", return_tensors="pt")).logits.shape == (1, len(names))
+
+
+def test_the_encoder_of_a_checkpoint_is_loaded_not_drawn(checkpoint: str):
+    states = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        states.append(load_checkpoint(checkpoint, GLUE["sst2"])[0].state_dict())
+    same = {name: torch.equal(value, states[1][name]) for name, value in states[0].items()}
+    drawn = [name for name, equal in same.items() if not equal]
+    assert drawn
+    assert all(name.startswith("classifier.") for name in drawn)
+    assert sum(same.values()) > 10
+
+
+def test_a_pair_is_encoded_with_its_template_and_its_label(tokenizer: PreTrainedTokenizerBase):
+    (row, _) = encode(STSB, GLUE["stsb"], tokenizer, 128)
+    a, b = (tokenizer(STSB[0][f"sentence{i}"], add_special_tokens=False)["input_ids"] for i in (1, 2))
+    assert row["input_ids"] == [0, *a, 2, 2, *b, 2]
+    assert row["attention_mask"] == [1] * len(row["input_ids"])
+    assert (row["labels"], type(row["labels"])) == (4.5, float)
+
+
+def test_codes_stay_integers_and_long_texts_are_cut(tokenizer: PreTrainedTokenizerBase):
+    rows = [{"sentence": "the dog ran . " * 30, "label": 1.0}, {"sentence": "the dog", "label": 0}]
+    long, short = encode(rows, GLUE["sst2"], tokenizer, 12)
+    assert (len(long["input_ids"]), long["input_ids"][0], long["input_ids"][-1]) == (12, 0, 2)
+    assert len(short["input_ids"]) < 12
+    assert [(row["labels"], type(row["labels"])) for row in (long, short)] == [(1, int), (0, int)]
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_nothing(
+    checkpoint: str, separable: TaskData, arguments: Callable[..., Any], tmp_path: Path
+):
+    settings = arguments(learning_rate=1e30, max_steps=6, logging_steps=1)
+    with pytest.raises(DivergedError, match=r"^loss is (nan|inf) at step \d of 6"):
+        finetune(checkpoint, GLUE["sst2"], separable, settings, save_to=str(tmp_path / "kept"))
+    assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize(("name", "rows"), [("sst2", None), ("stsb", STSB)])
+def test_predictions_that_are_no_numbers_are_no_score(
+    checkpoint: str, separable: TaskData, arguments: Callable[..., Any], name: str, rows: list[dict[str, Any]] | None
+):
+    # The loss of the one step is taken before its update, so it is finite; the weights after it are not.
+    settings = arguments(learning_rate=1e38, max_steps=1, warmup_steps=0)
+    data = separable if rows is None else TaskData(rows, rows)
+    with pytest.raises(DivergedError, match=f"^{name}: predictions are not finite"):
+        finetune(checkpoint, GLUE[name], data, settings)
+
+
+@pytest.mark.parametrize("name", ["absent", "empty"])
+def test_a_folder_without_a_checkpoint_is_refused_in_one_line(
+    tmp_path: Path, separable: TaskData, arguments: Callable[..., Any], name: str
+):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=f"^model: '{tmp_path / name}' cannot be loaded: .") as caught:
+        finetune(str(tmp_path / name), GLUE["sst2"], separable, arguments())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.xfail(strict=True, reason="max_seq_length is not compared with the checkpoint's positions")
+def test_a_length_beyond_the_positions_of_the_checkpoint_is_refused(checkpoint: str, arguments: Callable[..., Any]):
+    rows = [{"sentence": "the dog ran . " * 40, "label": label} for label in (0, 1)]
+    with pytest.raises(InputError, match="64"):
+        finetune(checkpoint, GLUE["sst2"], TaskData(rows, rows), arguments(max_steps=1), max_seq_length=100)

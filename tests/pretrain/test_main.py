@@ -1,0 +1,224 @@
+"""`python -m pretrain`, in this process: one run, its output, and every refusal at the door."""
+
+import json
+import runpy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from design_space.architecture import Architecture, Layer
+from design_space.command_line import exit_code
+from design_space.errors import InputError
+from design_space.model.presets import PRESETS
+from pretrain import __main__ as command
+from pretrain.__main__ import main, read_architecture
+
+TINY = Architecture((Layer("sa", "sdp", 32, 2, (64,)),))
+MODEL = json.dumps(TINY.to_model_dict())
+RECIPE = """
+max_steps: 5
+per_device_train_batch_size: 4
+max_seq_length: 12
+learning_rate: 1.0e-3
+warmup_steps: 1
+vocab_size: 290
+"""
+
+
+@pytest.fixture
+def flags(tmp_path: Path, documents: list[str]) -> Callable[..., list[str]]:
+    """A small run's flags, further ones appended."""
+    (tmp_path / "text.txt").write_text("\n".join(documents))
+    base = {
+        "--model_dict": MODEL,
+        "--train_file": str(tmp_path / "text.txt"),
+        "--output_dir": str(tmp_path / "out"),
+        "--vocab_size": "300",
+        "--max_seq_length": "16",
+        "--max_steps": "3",
+        "--use_cpu": "true",
+    }
+
+    def make(*further: str, without: tuple[str, ...] = ()) -> list[str]:
+        return [word for flag, value in base.items() if flag not in without for word in (flag, value)] + list(further)
+
+    return make
+
+
+@pytest.fixture
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where a run that must be refused begins."""
+    monkeypatch.setattr(command, "pretrain", lambda *_: pytest.fail("began to train"))
+
+
+@pytest.fixture
+def logging_level() -> Iterator[None]:
+    before = transformers_logging.get_verbosity()
+    yield
+    transformers_logging.set_verbosity(before)
+
+
+def test_a_run_leaves_a_checkpoint_and_says_where(
+    flags: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert exit_code(lambda: main(flags())) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("loss ")
+    assert "held out " in last
+    assert " nats after 3 steps, " in last
+    assert last.endswith(f"tokens/s; checkpoint in {tmp_path / 'out'}")
+    config = AutoModelForMaskedLM.from_pretrained(tmp_path / "out").config
+    assert (config.model_dict, config.vocab_size) == (TINY.to_model_dict(), 300)
+    assert config.max_position_embeddings == 512
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert (result["num_steps"], result["num_tokens"]) == (3, 3 * 32 * 16)
+
+
+def test_json_ends_with_one_line_that_is_the_result(
+    flags: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    main(flags("--json", "--disable_tqdm", "true"))
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert printed.pop("output_dir") == str(tmp_path / "out")
+    assert printed == json.loads((tmp_path / "out" / "result.json").read_text())
+
+
+@pytest.mark.xfail(strict=True, reason="the Trainer's progress callback prints its logs on stdout")
+@pytest.mark.parametrize("tqdm", ["true", "false"])
+def test_json_prints_nothing_else_on_stdout(
+    flags: Callable[..., list[str]], capsys: pytest.CaptureFixture[str], tqdm: str
+):
+    main(flags("--json", "--disable_tqdm", tqdm))
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_a_recipe_stands_in_for_flags_that_are_not_given(flags: Callable[..., list[str]], tmp_path: Path):
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    dropped = ("--vocab_size", "--max_seq_length")
+    main(flags("--recipe", str(tmp_path / "recipe.yaml"), without=dropped))
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    # Three steps by the flag, four sequences of twelve tokens by the recipe.
+    assert (result["num_steps"], result["num_tokens"]) == (3, 3 * 4 * 12)
+    assert AutoConfig.from_pretrained(tmp_path / "out").vocab_size == 290
+
+
+def test_the_same_flags_give_the_same_loss(flags: Callable[..., list[str]], tmp_path: Path):
+    for name in ("one", "two"):
+        main(flags("--output_dir", str(tmp_path / name)))
+    results = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("one", "two")]
+    assert results[0]["loss"] == results[1]["loss"]
+    assert results[0]["held_out_loss"] == results[1]["held_out_loss"]
+
+
+def test_an_own_tokenizer_is_taken_as_it_is(
+    flags: Callable[..., list[str]], tmp_path: Path, documents: list[str], word_tokenizer: Callable
+):
+    words = sorted({word for text in documents for word in text.split()})
+    word_tokenizer(words).save_pretrained(tmp_path / "tokenizer")
+    main(flags("--tokenizer_name", str(tmp_path / "tokenizer")))
+    assert AutoTokenizer.from_pretrained(tmp_path / "out").get_vocab()[words[0]] == 5
+    assert AutoConfig.from_pretrained(tmp_path / "out").vocab_size == 5 + len(words)
+
+
+def test_blocks_longer_than_the_usual_give_the_model_their_length(flags: Callable[..., list[str]], tmp_path: Path):
+    main(flags("--max_seq_length", "520", "--max_steps", "1", "--per_device_train_batch_size", "1"))
+    assert AutoConfig.from_pretrained(tmp_path / "out").max_position_embeddings == 520
+
+
+def test_a_folder_with_a_checkpoint_is_not_written_over(
+    flags: Callable[..., list[str]], tmp_path: Path, no_training: None
+):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "config.json").write_text("precious")
+    with pytest.raises(InputError, match=r"^--output_dir: .*out holds a checkpoint already\. Give another folder"):
+        main(flags())
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["config.json"]
+    assert (tmp_path / "out" / "config.json").read_text() == "precious"
+
+
+def test_a_missing_output_folder_is_refused(flags: Callable[..., list[str]], no_training: None):
+    with pytest.raises(InputError, match="^--output_dir: must name the folder for the checkpoint. Give one"):
+        main(flags(without=("--output_dir",)))
+
+
+@pytest.mark.parametrize(
+    ("further", "message"),
+    [
+        (["--max_steps", "0"], r"^--max_steps: must be at least 1, got 0\."),
+        (["--mlm_probability", "1"], r"^--mlm_probability: must be in \(0, 1\), got 1\.0"),
+        (["--mlm_probability", "0"], r"^--mlm_probability: must be in \(0, 1\), got 0\.0"),
+        (["--max_stps", "3"], r"unknown flag '--max_stps'\. Did you mean --max_steps\?"),
+        (["--max_st", "3"], "unknown flag '--max_st'"),
+        (["--recipe", "demoo"], "^recipe: must be one of .*, got 'demoo'"),
+        (["--model_dict", "bert_tinyy"], "^architecture: must be one of bert_tiny, .*got 'bert_tinyy'"),
+        (["--model_dict", "{"], "^model_dict: must be JSON"),
+        (["--train_file", "absent.txt"], r"absent\.txt: no such file"),
+        (["--vocab_size", "10"], "vocab_size must be at least 261, got 10"),
+        (["--max_seq_length", "100000"], "corpus: must fill at least one block of 100000 tokens"),
+        (["--warmup_steps", "-1"], "warmup_steps"),
+    ],
+)
+def test_wrong_input_is_told_in_one_line_with_code_2(
+    flags: Callable[..., list[str]],
+    further: list[str],
+    message: str,
+    no_training: None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    with pytest.raises(InputError, match=message):
+        main(flags(*further))
+    assert exit_code(lambda: main(flags(*further))) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert not (tmp_path / "out" / "config.json").exists()
+
+
+@pytest.mark.xfail(strict=True, reason="these values are not checked at the door")
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--max_seq_length", "1"),
+        ("--max_seq_length", "0"),
+        ("--per_device_train_batch_size", "0"),
+        ("--gradient_accumulation_steps", "0"),
+        ("--learning_rate", "-1"),
+    ],
+)
+def test_a_size_that_no_run_can_use_is_refused(flags: Callable[..., list[str]], flag: str, value: str):
+    with pytest.raises(InputError, match=flag):
+        main(flags(flag, value))
+
+
+def test_an_architecture_is_a_preset_json_or_a_file(tmp_path: Path):
+    assert read_architecture("bert_tiny") == PRESETS["bert_tiny"]
+    assert read_architecture(f"  {MODEL}") == TINY
+    (tmp_path / "model.json").write_text(MODEL)
+    assert read_architecture(str(tmp_path / "model.json")) == TINY
+
+
+def test_a_broken_architecture_file_is_named(tmp_path: Path):
+    (tmp_path / "model.json").write_text("{")
+    with pytest.raises(InputError, match=r"model\.json: must be JSON"):
+        read_architecture(str(tmp_path / "model.json"))
+
+
+def test_the_module_ends_with_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logging_level: None
+):
+    monkeypatch.setattr("sys.argv", ["pretrain", "--jsn"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(command.__file__, run_name="__main__")
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "python -m pretrain: unknown flag '--jsn'. Did you mean --json?\n"
+
+
+def test_help_ends_with_code_0_and_shows_the_example(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    assert "python -m pretrain --model_dict bert_tiny" in " ".join(capsys.readouterr().out.split())
