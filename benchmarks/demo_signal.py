@@ -75,7 +75,7 @@ def main() -> None:
     majorities = {task.name: majority_score(task, "demo") for task in campaign.tasks}
     majority = float(np.mean(list(majorities.values())))
     rows = "\n".join(
-        f"| demo {name} | {np.mean(values):.1f} | {np.min(values):.1f} to {np.max(values):.1f} | {majorities[name]:.1f} |"
+        f"| demo {name} | {np.mean(values):.1f} | {min(values):.1f} to {max(values):.1f} | {majorities[name]:.1f} |"
         for name, values in tasks.items()
     )
     table = f"""

@@ -64,6 +64,7 @@ def main() -> None:
         result = json.loads(output.splitlines()[-1])
         with Store.open(Path(scratch, result["store"])) as store:
             decisions = Counter(str(trial.proposal.decision) for trial in store.trials())
+        by_surrogate = decisions["optimise"] + decisions["uncertainty"]
         loads = Path(scratch, result["export_dir"], "model.safetensors").is_file()
     levels = ", ".join(f"level {level['level']}: {level['num_evaluated']}" for level in result["levels"])
     table = f"""
@@ -75,7 +76,7 @@ def main() -> None:
 | first scored architecture | <= 60 s | {first:.0f} s |
 | whole command, export included ({loads}) | <= 360 s | {elapsed:.0f} s |
 | architectures evaluated ({levels}) | >= 10 | {result["num_evaluated"]} |
-| of these proposed by the surrogate ({dict(decisions)}) | >= half | {decisions["optimise"] + decisions["uncertainty"]} |
+| of these proposed by the surrogate ({dict(decisions)}) | >= half | {by_surrogate} |
 | peak memory of all processes | < 4 GB | {peak[0] / 1e9:.2f} GB |
 | best demo GLUE score | | {result["best"]["score"]:.2f} |
 """

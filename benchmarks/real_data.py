@@ -13,6 +13,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from finetune.tasks import GLUE
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -32,7 +34,7 @@ def main() -> None:
         assert Path(scratch, result["export_dir"], "model.safetensors").is_file()
     rows = [result["best"] | {"name": f"best, {result['best']['id']}"}, *result["baselines"]]
     tasks = list(result["best"]["tasks"])
-    absent = [name for name in "cola sst2 mrpc stsb qqp mnli qnli rte wnli".split() if name not in tasks]
+    absent = [name for name in GLUE if name not in tasks]
     lines = "\n".join(
         f"| {row['name']} | {row['params']:,} | {row['score']:.2f} | "
         + " | ".join(f"{row['tasks'][task]:.1f}" for task in tasks)

@@ -164,7 +164,7 @@ def _check_numbers(settings: CampaignSettings) -> None:
         value = getattr(settings, name)
         if value is not None and value < least:
             raise InputError(f"--{name.replace('_', '-')}: must be at least {least}, got {value}.")
-    if settings.max_hours is not None and settings.max_hours <= 0:
+    if settings.max_hours is not None and not settings.max_hours > 0:
         raise InputError(f"--max-hours: must be above 0, got {settings.max_hours}.")
     if settings.surrogate not in SURROGATES:
         raise InputError(f"--surrogate: must be one of {', '.join(SURROGATES)}, got {settings.surrogate!r}.")

@@ -457,7 +457,7 @@ def interrupted_then_resumed(first: Run) -> list[Trial]:
     return Run(first.folder, first.plan, executor, FakeSource(lenders=LENDERS), first.surrogate).run()
 
 
-RUNS = [(1, "gp"), (2, "random"), (3, "gp")]
+RUNS = [(1, "random"), (2, "random"), (3, "gp")]
 LENDERS = dict.fromkeys(COARSE[::3], 0.9)
 
 

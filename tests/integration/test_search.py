@@ -37,8 +37,15 @@ learning_rate: 1.0e+30
 warmup_steps: 1
 vocab_size: 300
 """
-STEPS = ("--pretrain-steps", "2", "--finetune-steps", "2", "--tasks", "sst2")
-LIMIT_S = 120.0
+TEXT = "\n".join(
+    f"the {colour} cat {verb} a mat" for colour in ("red", "blue", "old") for verb in ("sees", "wants") * 99
+)
+WORDS = (
+    *("--space", "tiny.yaml", "--budget", "3", "--pretrain-steps", "2", "--finetune-steps", "2", "--tasks", "sst2"),
+    *("--corpus", "text.txt", "--parallel", "1"),
+)
+BAD_OUT = ("--out", "bad", "--json")
+LIMIT_S = 240.0
 LOAD = """
 import sys
 import torch
@@ -105,18 +112,28 @@ def trials(folder: Path) -> list[Trial]:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("search")
     (folder / "tiny.yaml").write_text(SPACE)
+    (folder / "text.txt").write_text(TEXT)
     (folder / "diverging.yaml").write_text(DIVERGING)
     return folder
 
 
 @pytest.fixture(scope="module")
-def search(place: Path) -> dict[str, Any]:
-    """The JSON of a search that ran without interruption."""
-    words = ("--space", "tiny.yaml", "--budget", "3", *STEPS, "--parallel", "1", "--out", "whole", "--json")
-    ended = finish(start(place, *words))
-    assert ended.code == 0, ended.err
-    summary: dict[str, Any] = json.loads(ended.out.splitlines()[-1])
-    assert "synthetic" in ended.err
+def ended(place: Path) -> dict[str, Ended]:
+    """Two searches side by side: one that runs to its end, one whose every evaluation diverges."""
+    bad = ("--space", "tiny.yaml", "--budget", "4", "--recipe", "diverging.yaml", "--tasks", "sst2")
+    processes = {
+        "whole": start(place, *WORDS, "--out", "whole", "--json"),
+        "bad": start(place, *bad, "--corpus", "text.txt", "--parallel", "2", "--max-failures", "1", *BAD_OUT),
+    }
+    return {name: finish(process) for name, process in processes.items()}
+
+
+@pytest.fixture(scope="module")
+def search(ended: dict[str, Ended]) -> dict[str, Any]:
+    """The JSON of the search that ran to its end."""
+    assert ended["whole"].code == 0, ended["whole"].err
+    assert "synthetic" in ended["whole"].err
+    summary: dict[str, Any] = json.loads(ended["whole"].out.splitlines()[-1])
     return summary
 
 
@@ -163,16 +180,15 @@ def test_optuna_opens_the_store(search: dict[str, Any], place: Path):
 
 def test_another_seed_cannot_resume_the_run(search: dict[str, Any], place: Path):
     before = trials(place / "whole")
-    ended = finish(start(place, "--resume", "--out", "whole", "--seed", "1"))
-    assert ended.code == 2
-    assert ended.out == ""
-    assert ended.err.splitlines()[-1].startswith("--resume: whole was begun with seed 0, got 1.")
+    refused = finish(start(place, "--resume", "--out", "whole", "--seed", "1"))
+    assert refused.code == 2
+    assert refused.out == ""
+    assert refused.err.splitlines()[-1].startswith("--resume: whole was begun with seed 0, got 1.")
     assert trials(place / "whole") == before
 
 
 def test_a_killed_search_resumes_to_the_same_evaluations(search: dict[str, Any], place: Path):
-    words = ("--space", "tiny.yaml", "--budget", "3", *STEPS, "--parallel", "1", "--out", "killed")
-    process = start(place, *words)
+    process = start(place, *WORDS, "--out", "killed")
     deadline = time.monotonic() + LIMIT_S
     try:
         while not any(trial.status is Status.FINISHED for trial in trials(place / "killed")):
@@ -185,12 +201,12 @@ def test_a_killed_search_resumes_to_the_same_evaluations(search: dict[str, Any],
     kept = [trial for trial in trials(place / "killed") if trial.status is Status.FINISHED]
     assert 1 <= len(kept) < 3
 
-    ended = finish(start(place, "--resume", "--out", "killed", "--json"))
-    assert ended.code == 0, ended.err
+    resumed = finish(start(place, "--resume", "--out", "killed", "--json"))
+    assert resumed.code == 0, resumed.err
     after = trials(place / "killed")
     assert after[: len(kept)] == kept, "a finished evaluation was made again"
     assert len({trial.id for trial in after}) == 3
-    assert json.loads(ended.out.splitlines()[-1])["num_evaluated"] == 3
+    assert json.loads(resumed.out.splitlines()[-1])["num_evaluated"] == 3
 
     def compared(folder: str) -> list[tuple[object, ...]]:
         return [
@@ -201,20 +217,15 @@ def test_a_killed_search_resumes_to_the_same_evaluations(search: dict[str, Any],
     assert compared("killed") == compared("whole")
 
 
-def test_a_recipe_that_diverges_ends_in_recorded_failures(place: Path):
-    words = ("--space", "tiny.yaml", "--budget", "4", "--recipe", "diverging.yaml", "--tasks", "sst2")
-    ended = finish(
-        start(
-            place, *words, "--parallel", "2", "--max-failures", "1", "--finetune-steps", "2", "--out", "bad", "--json"
-        )
-    )
-    assert ended.code == 1
-    summary = json.loads(ended.out.splitlines()[-1])
+def test_a_recipe_that_diverges_ends_in_recorded_failures(ended: dict[str, Ended], place: Path):
+    bad = ended["bad"]
+    assert bad.code == 1
+    summary = json.loads(bad.out.splitlines()[-1])
     assert (summary["best"], summary["export_dir"], summary["num_evaluated"]) == (None, None, 0)
     found = trials(place / "bad")
     assert summary["num_failed"] == len(found)
     assert 2 <= len(found) <= 3  # the third may have begun before the second failed
     assert all(trial.status is Status.DIVERGED for trial in found)
     assert all((trial.error or "").startswith("DivergedError: ") for trial in found)
-    assert f"Stopped early: {len(found)} evaluations failed, more than --max-failures 1." in ended.err
-    assert "failed (diverged): DivergedError:" in ended.err
+    assert f"Stopped early: {len(found)} evaluations failed, more than --max-failures 1." in bad.err
+    assert "failed (diverged): DivergedError:" in bad.err
