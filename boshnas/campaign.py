@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,16 @@ from boshnas.store import STORE_FILE, Store
 from boshnas.surrogates import GPSurrogate, default
 from boshnas.surrogates.base import Surrogate
 from boshnas.trial import Trial
-from boshnas.worker import FinetuneSettings, Settings
+from boshnas.worker import MAX_POSITIONS, FinetuneSettings, Settings
 from design_space.architecture import Architecture
 from design_space.constraint import Constraint
 from design_space.counts import num_parameters
 from design_space.model.presets import preset
 from design_space.space import DesignSpace
+from design_space.space_file import preset_names
 from finetune.data import DEMO, HUB, available_tasks, load_task
 from finetune.tasks import GLUE, Task, parse_tasks
-from pretrain.config import Recipe, load_recipe
+from pretrain.config import Recipe, load_recipe, recipe_names
 from pretrain.corpus import corpus_files, pack, read_documents
 from pretrain.tokenizer import load_tokenizer, train_tokenizer
 
@@ -107,7 +108,7 @@ class Campaign:
         settings = self.settings
         return {
             "space": settings.space,
-            "space_content": self.space.content.model_dump_json(by_alias=True),
+            "space_content": self.space.content.model_dump(mode="json", by_alias=True),
             "seed": settings.seed,
             "data": settings.data,
             "corpus_paths": corpus_paths(settings),
@@ -125,6 +126,7 @@ def check(settings: CampaignSettings) -> Campaign:
     """
     _check_numbers(settings)
     space = DesignSpace.load(settings.space)
+    settings = _with_absolute_paths(settings)
     constraints = [Constraint.parse(text) for text in settings.constraints]
     tasks, absent = _tasks(settings)
     if settings.data not in (DEMO, HUB):
@@ -149,6 +151,27 @@ def check(settings: CampaignSettings) -> Campaign:
         num_parallel=settings.parallel or len(gpus) or min(MAX_PARALLEL, os.cpu_count() or 1),
         source=SpaceSource(space, constraints, settings.seed),
     )
+
+
+def _with_absolute_paths(settings: CampaignSettings) -> CampaignSettings:
+    """Files and folders by their whole path, so that a run can be resumed from anywhere."""
+
+    def absolute(option: str, text: str) -> str:
+        return text if _is_name(option, text) or not Path(text).exists() else str(Path(text).resolve())
+
+    return replace(
+        settings,
+        space=absolute("space", settings.space),
+        data=absolute("data", settings.data),
+        corpus=settings.corpus and absolute("corpus", settings.corpus),
+        recipe=settings.recipe and absolute("recipe", settings.recipe),
+    )
+
+
+def _is_name(option: str, text: str) -> bool:
+    """True for what is shipped under a name, whatever lies in the working folder."""
+    shipped = {"space": preset_names(), "data": [DEMO, HUB], "corpus": [DEMO], "recipe": recipe_names()}
+    return text in shipped[option]
 
 
 def _check_numbers(settings: CampaignSettings) -> None:
@@ -195,13 +218,15 @@ def _baselines(settings: CampaignSettings) -> list[str]:
 def _worker_settings(settings: CampaignSettings, tasks: Sequence[Task]) -> Settings:
     is_demo = settings.data == DEMO
     recipe = load_recipe(settings.recipe or ("demo" if is_demo else "cpu_small"))
+    if recipe.max_seq_length > MAX_POSITIONS:
+        raise InputError(f"recipe: max_seq_length must be at most {MAX_POSITIONS}, got {recipe.max_seq_length}.")
     if settings.pretrain_steps is not None:
         recipe = _with_steps(recipe, settings.pretrain_steps)
     finetune = DEMO_FINETUNE if is_demo else FinetuneSettings()
     if settings.finetune_steps is not None:
         finetune = finetune.model_copy(update={"max_steps": settings.finetune_steps})
     return Settings(
-        data=settings.data if settings.data in (DEMO, HUB) else str(Path(settings.data).resolve()),
+        data=settings.data,
         tasks=[task.name for task in tasks],
         tokenizer="tokenizer",
         corpus="corpus",
@@ -229,6 +254,8 @@ def open_store(campaign: Campaign, folder: Path, resume: bool) -> Store:
     """
     path = folder / STORE_FILE
     if not resume:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"--out: {folder} is a file. Give a folder.")
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"--out: {folder} exists. Give another folder, or --resume to go on with it.")
         folder.mkdir(parents=True, exist_ok=True)
@@ -237,13 +264,21 @@ def open_store(campaign: Campaign, folder: Path, resume: bool) -> Store:
     store = Store.open(path)
     for name, value in campaign.identity.items():
         if store.identity.get(name) != value:
-            kept = store.identity.get(name)
+            where, kept, given = first_difference(name, store.identity.get(name), value)
             store.close()
             raise InputError(
-                f"--resume: {folder} was begun with {name} {kept!r:.100}, got {value!r:.100}. "
+                f"--resume: {folder} was begun with {where} {kept!r:.100}, got {given!r:.100}. "
                 "Give the same options, or another --out."
             )
     return store
+
+
+def first_difference(name: str, kept: Any, given: Any) -> tuple[str, Any, Any]:
+    """The first value in which two nested settings differ, with its path."""
+    if isinstance(kept, dict) and isinstance(given, dict):
+        key = next(key for key in [*given, *kept] if kept.get(key) != given.get(key))
+        return first_difference(f"{name}.{key}", kept.get(key), given.get(key))
+    return name, kept, given
 
 
 def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | None:
@@ -286,6 +321,8 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
 
 
 def _restore(trials: Sequence[Trial], source: SpaceSource) -> None:
+    for level in range(1, max((trial.level for trial in trials), default=0) + 1):
+        source.open_level(level, {t.id: t.score for t in trials if t.level < level and t.score is not None})
     for trial in trials:
         source.add(Architecture.from_model_dict(trial.architecture))
 
@@ -309,10 +346,10 @@ def prepare(campaign: Campaign, folder: Path) -> None:
 def corpus_paths(settings: CampaignSettings) -> list[str]:
     """Where the text for pre-training lies; empty where it is the tasks' own."""
     if settings.corpus is not None:
-        return [settings.corpus if settings.corpus == DEMO else str(Path(settings.corpus).resolve())]
+        return [settings.corpus]
     if settings.data == DEMO:
         return [DEMO]
-    beside = Path(settings.data).resolve() / "corpus"
+    beside = Path(settings.data) / "corpus"
     return [str(beside)] if settings.data != HUB and beside.is_dir() else []
 
 

@@ -88,6 +88,8 @@ def export(request: ExportRequest) -> Trial:
     settings = Settings.model_validate(identity["worker"])
     if request.task is not None:
         load_task(find_task(request.task), settings.data)
+    if request.recipe is not None:
+        load_recipe(request.recipe)
     request.target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{request.target.name}.", dir=request.target.parent))
     try:

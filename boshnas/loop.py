@@ -1,6 +1,7 @@
 """Proposal, job, result, store, and round again."""
 
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -16,6 +17,7 @@ from boshnas.store import Store
 from boshnas.trial import Decision, Proposal, Status, Trial
 
 POLL_SECONDS = 0.1
+OUT_OF_TIME = "--max-hours is over"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,7 @@ class Loop:
         self._trials: dict[int, Trial] = {}
         self._running: set[int] = set()
         self._untold: list[int] = []
+        self._waiting: deque[Trial] = deque()
         self._level = 0
 
     def run(self) -> str | None:
@@ -125,10 +128,11 @@ class Loop:
         self._resume()
         while True:
             self._collect()
+            self._start_waiting()
             stop = self._reason_to_stop()
             if stop is None:
                 self._fill_slots()
-            if not self._running:
+            if not self._running and not self._waiting:
                 return stop
             time.sleep(POLL_SECONDS)
 
@@ -136,10 +140,15 @@ class Loop:
         for trial in self._store.trials():
             self._trials[trial.number] = trial
             if trial.status is Status.RUNNING:
-                self._start(trial)
+                self._waiting.append(trial)
             else:
                 self._untold.append(trial.number)
         self._searcher.resume(self._num_proposed())
+
+    def _start_waiting(self) -> None:
+        """Start what ran when the search was interrupted, as slots allow."""
+        while self._waiting and len(self._running) < self._executor.num_slots:
+            self._start(self._waiting.popleft())
 
     def _collect(self) -> None:
         self._view.tick({number: self._progress(number) for number in sorted(self._running)})
@@ -149,7 +158,7 @@ class Loop:
             self._running.discard(trial.number)
             self._untold.append(trial.number)
             self._view.ended(trial)
-        if self._running and self._plan.synchronous:
+        if (self._running or self._waiting) and self._plan.synchronous:
             return  # a batch is told whole and in order, so that a resumed search proposes the same
         for number in sorted(self._untold):
             trial = self._trials[number]
@@ -166,18 +175,21 @@ class Loop:
         if num_failed > self._plan.max_failures:
             return f"{num_failed} evaluations failed, more than --max-failures {self._plan.max_failures}"
         if self._plan.deadline is not None and time.monotonic() > self._plan.deadline:
-            return "--max-hours is over"
+            return OUT_OF_TIME
         return None
 
     def _fill_slots(self) -> None:
-        if self._plan.synchronous and self._running:
+        if self._waiting or (self._plan.synchronous and self._running):
             return
         num_free = self._executor.num_slots - len(self._running)
         while num_free > 0 and (trials := self._next_trials(num_free)):
             for trial in trials:
                 self._store.add(trial)
                 self._trials[trial.number] = trial
+            for trial in trials:
                 self._start(trial)
+            if self._plan.synchronous:
+                return  # a batch stays within one level, which opens when all coarser scores are there
             num_free -= len(trials)
 
     def _next_trials(self, num_free: int) -> list[Trial]:
@@ -189,7 +201,7 @@ class Loop:
             return [self._trial(proposal, 0, offset) for offset, proposal in enumerate(proposals)]
         for level, end in enumerate(accumulate(self._plan.level_budgets), start=1):
             num_left = end - self._num_proposed()
-            if num_left <= 0:
+            if num_left <= 0 or level < self._level:
                 continue
             self._open_level(level)
             pending = [self._trials[number].id for number in self._running]

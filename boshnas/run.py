@@ -1,6 +1,7 @@
 """`python -m boshnas.run`: search a design space from one command to an exported model."""
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from boshnas.campaign import Campaign, CampaignSettings, check, open_store, para
 from boshnas.command_line import run_app
 from boshnas.errors import InputError
 from boshnas.export import ExportRequest, export
-from boshnas.loop import best_trial, results_of
+from boshnas.loop import OUT_OF_TIME, best_trial, results_of
 from boshnas.store import STORE_FILE, Store
 from boshnas.trial import Decision, Status, Trial
 from boshnas.view import LiveView, PlainView
@@ -131,12 +132,13 @@ def search(settings: CampaignSettings, output: Output) -> int:
     start = time.monotonic()
     campaign = check(settings)
     console = Console(stderr=True)
-    _announce(campaign, console)
     if output.dry_run:
+        _announce(campaign, console)
         _print_plan(campaign, output)
         return 0
     folder = output.folder or Path("runs") / f"{campaign.space.name}-{datetime.now():%Y%m%d-%H%M%S}"
     store = open_store(campaign, folder, output.resume)
+    _announce(campaign, console)
     num_ended = sum(trial.status is not Status.RUNNING for trial in store.trials())
     num_total = sum(campaign.level_budgets) + len(campaign.baselines)
     view: LiveView | PlainView = (
@@ -159,7 +161,7 @@ def search(settings: CampaignSettings, output: Output) -> int:
     _print_results(campaign, trials, summary, Console(stderr=output.as_json))
     if output.as_json:
         sys.stdout.write(json.dumps(summary) + "\n")
-    return 0 if exported is not None and (stopped is None or settings.max_hours is not None) else 1
+    return 0 if exported is not None and stopped in (None, OUT_OF_TIME) else 1
 
 
 def _announce(campaign: Campaign, console: Console) -> None:
@@ -196,6 +198,7 @@ def _export_best(folder: Path, trials: Sequence[Trial]) -> Path | None:
         return None
     target, before = folder / EXPORT_FOLDER, folder / f".{EXPORT_FOLDER}.before"
     if target.exists():
+        shutil.rmtree(before, ignore_errors=True)
         target.rename(before)
     try:
         export(ExportRequest(run_folder=folder, target=target))
@@ -203,10 +206,7 @@ def _export_best(folder: Path, trials: Sequence[Trial]) -> Path | None:
         if before.exists():
             before.rename(target)
         raise
-    if before.exists():
-        for path in sorted(before.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
-        before.rmdir()
+    shutil.rmtree(before, ignore_errors=True)
     return target
 
 

@@ -30,6 +30,7 @@ class SpaceSource:
     seed: int
     architectures: dict[str, Architecture] = field(default_factory=dict)
     pool: Pool = field(init=False)
+    _num_coarser: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng([self.seed, 1])
@@ -57,7 +58,8 @@ class SpaceSource:
         best = [self.architectures[id_] for id_ in ranked]
         if not best:
             best = self.space.sample(level, NUM_BEST, np.random.default_rng([self.seed, level]))
-        rows = nearest(encode(self.space, best), self.pool.X, NUM_NEIGHBORS + 1)
+        num_coarser = self._num_coarser.setdefault(level, len(self.pool))
+        rows = nearest(encode(self.space, best), self.pool.X[:num_coarser], NUM_NEIGHBORS + 1)
         neighbors = [self.architectures[self.pool.ids[row]] for row in rows]
         rng = np.random.default_rng([self.seed, level])
         found = self._allowed(refine(self.space, level, best, neighbors, MAX_REFINED, rng))

@@ -22,6 +22,7 @@ class _Counts:
     def __init__(self, num_total: int, score_name: str) -> None:
         self.num_total = num_total
         self.score_name = score_name
+        self.num_before = 0
         self.num_ended = 0
         self.start = time.monotonic()
         self.best: Trial | None = None
@@ -34,7 +35,8 @@ class _Counts:
 
     def summary(self) -> str:
         elapsed = time.monotonic() - self.start
-        left = elapsed / self.num_ended * (self.num_total - self.num_ended) if self.num_ended else None
+        num_seen = self.num_ended - self.num_before
+        left = elapsed / num_seen * (self.num_total - self.num_ended) if num_seen else None
         best = f"best {self.score_name} {self.best.score:.2f} ({self.best.id})" if self.best else "no score yet"
         ahead = f", about {clock(left)} left" if left is not None else ""
         return f"{self.num_ended} of {self.num_total} evaluations, {best}, {clock(elapsed)} gone{ahead}"
@@ -53,7 +55,7 @@ class PlainView:
     def __init__(self, stream: TextIO, num_total: int, score_name: str, num_ended: int = 0) -> None:
         self._stream = stream
         self._counts = _Counts(num_total, score_name)
-        self._counts.num_ended = num_ended
+        self._counts.num_ended = self._counts.num_before = num_ended
 
     def __enter__(self) -> "PlainView":
         return self
@@ -90,7 +92,7 @@ class LiveView:
 
     def __init__(self, console: Console, num_total: int, score_name: str, num_ended: int = 0) -> None:
         self._counts = _Counts(num_total, score_name)
-        self._counts.num_ended = num_ended
+        self._counts.num_ended = self._counts.num_before = num_ended
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._trials: dict[int, Trial] = {}
         self._started: dict[int, float] = {}

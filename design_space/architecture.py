@@ -48,11 +48,7 @@ class Layer:
                 f"layer: hidden_size must be divisible by num_heads, got {self.hidden_size} and {self.num_heads}. "
                 "Change one of them."
             )
-        if self.operation == "c" and self.hidden_size % (2 * max(1, self.num_heads // 2)):
-            raise InputError(
-                f"layer: a convolution gives half of hidden_size to attention, so it must be even, "
-                f"got {self.hidden_size} with {self.num_heads} heads."
-            )
+        check_width(self.operation, self.hidden_size, self.num_heads, where="layer")
 
 
 @dataclass(frozen=True)
@@ -91,14 +87,18 @@ class Architecture:
         """
         if not isinstance(model_dict, Mapping):
             raise InputError(f"{where}: must be an object with the keys {', '.join(MODEL_DICT_KEYS)}.")
-        if "n" not in model_dict and any(isinstance(heads, list) for heads in model_dict.get("o") or []):
+        operations = model_dict.get("o")
+        per_head = isinstance(operations, list | tuple) and any(isinstance(heads, list) for heads in operations)
+        if "n" not in model_dict and per_head:
             raise InputError(f"{where}: one operation a head is not supported yet. Give one operation a layer.")
         for key in MODEL_DICT_KEYS:
             if key not in model_dict:
                 raise InputError(f"{where}: key {key!r} is missing. Give {', '.join(MODEL_DICT_KEYS)}.")
-        if unknown := sorted(set(model_dict) - set(MODEL_DICT_KEYS)):
+        if unknown := sorted(map(str, set(model_dict) - set(MODEL_DICT_KEYS))):
             raise InputError(f"{where}: unknown key {unknown[0]!r}. Give only {', '.join(MODEL_DICT_KEYS)}.")
         num_layers = model_dict["l"]
+        if not isinstance(num_layers, int) or isinstance(num_layers, bool):
+            raise InputError(f"{where}: l must be a positive integer, got {num_layers!r:.40}.")
         for key in MODEL_DICT_KEYS[1:]:
             column = model_dict[key]
             if not isinstance(column, list | tuple) or len(column) != num_layers:
@@ -120,9 +120,10 @@ class Architecture:
             InputError: If it is not JSON or not a model_dict.
         """
         try:
-            return cls.from_model_dict(json.loads(text), where)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{where}: must be JSON, got {text!r:.60} ({error.msg} at {error.pos}).") from None
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{where}: must be JSON, got {text!r:.60} ({str(error):.80}).") from None
+        return cls.from_model_dict(content, where)
 
     def to_model_dict(self) -> dict[str, Any]:
         """The published JSON form; kernel sizes are integers."""
@@ -161,6 +162,20 @@ def check_operation(operation: object, parameter: str, where: str) -> None:
     elif parameter not in parameters:
         raise InputError(
             f"{where}: the parameter of {operation!r} must be one of {', '.join(parameters)}, got {parameter!r}."
+        )
+
+
+def check_width(operation: str, hidden_size: int, num_heads: int, where: str) -> None:
+    """Refuse a convolution whose width cannot be shared between convolution and attention heads.
+
+    Raises:
+        InputError: If hidden_size is not divisible by 2 · max(1, num_heads // 2).
+    """
+    divisor = 2 * max(1, num_heads // 2)
+    if operation == "c" and hidden_size % divisor:
+        raise InputError(
+            f"{where}: a convolution with {num_heads} heads needs a hidden_size divisible by {divisor}, "
+            f"got {hidden_size}."
         )
 
 

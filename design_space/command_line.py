@@ -20,10 +20,11 @@ def exit_code(command: Callable[[], int | None], *input_errors: type[Exception])
     Returns:
         0 done, 2 the input is wrong (told in one line), 130 interrupted; other exceptions pass.
     """
+    wrong: tuple[type[Exception], ...] = (InputError, *input_errors)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:
         return command() or 0
-    except (InputError, *input_errors) as error:
+    except wrong as error:
         sys.stderr.write(" ".join(str(error).split()) + "\n")
         return INPUT_WRONG
     except KeyboardInterrupt:

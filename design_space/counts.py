@@ -31,7 +31,7 @@ def num_parameters(
     Example:
         >>> from design_space.architecture import Layer
         >>> num_parameters(Architecture((Layer("sa", "sdp", 256, 4, (1024,)),) * 4), relative=False)
-        16157696
+        16157952
     """
     widths = [layer.hidden_size for layer in architecture.layers]
     num_embeddings = vocab_size + NUM_TOKEN_TYPES + (0 if relative else max_positions)

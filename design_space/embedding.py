@@ -33,7 +33,7 @@ def encode(space: DesignSpace, architectures: Sequence[Architecture]) -> NDArray
             if layer not in rows:
                 rows[layer] = scales.row(layer, operations[layer.operation, layer.parameter], num_columns)
             table[index, slot] = rows[layer]
-    return table.reshape(len(architectures), -1)
+    return table.reshape(len(architectures), max(space.depths) * num_columns)
 
 
 def _operations(space: DesignSpace) -> list[tuple[str, str]]:

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError, model_validator
 
-from design_space.architecture import OPERATIONS, check_operation
+from design_space.architecture import OPERATIONS, check_operation, check_width
 from design_space.errors import InputError
 
 MAX_BYTES = 1_000_000
-Sizes = Annotated[list[PositiveInt], Field(min_length=1)]
+Size = Annotated[int, Field(strict=True, gt=0)]
+Sizes = Annotated[list[Size], Field(min_length=1)]
 
 
 class LevelFile(BaseModel):
@@ -25,7 +26,7 @@ class LevelFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    layers_per_stack: PositiveInt
+    layers_per_stack: Size
     free_feed_forward: bool
 
 
@@ -38,7 +39,7 @@ class ArchitectureFile(BaseModel):
     hidden_size: Sizes
     num_heads: Sizes
     operation_types: Annotated[list[str], Field(min_length=1)]
-    operation_parameters: dict[str, Annotated[list[str | int], Field(min_length=1)]]
+    operation_parameters: dict[str, Annotated[list[StrictStr | StrictInt], Field(min_length=1)]]
     feed_forward_hidden: Annotated[Sizes, Field(alias="feed-forward_hidden")]
     num_feed_forwards: Annotated[Sizes, Field(alias="number_of_feed-forward_stacks")]
 
@@ -53,14 +54,19 @@ class ArchitectureFile(BaseModel):
                 raise InputError(f"operation_types must be among {', '.join(OPERATIONS)}, got {operation!r}")
             if operation not in self.operation_parameters:
                 raise InputError(f"operation_parameters must give parameters for {operation!r}, got none")
-            for parameter in self.operation_parameters[operation]:
-                check_operation(operation, str(parameter), where="operation_parameters")
+            parameters = [str(parameter) for parameter in self.operation_parameters[operation]]
+            for parameter in parameters:
+                check_operation(operation, parameter, where="operation_parameters")
+            if len(set(parameters)) != len(parameters):
+                raise InputError(f"operation_parameters.{operation} must hold distinct values, got {parameters}")
         if extra := sorted(set(self.operation_parameters) - set(self.operation_types)):
             raise InputError(f"operation_parameters names {extra[0]!r}, which operation_types does not")
         for hidden_size in self.hidden_size:
             for num_heads in self.num_heads:
                 if hidden_size % num_heads:
                     raise InputError(f"hidden_size must be divisible by num_heads, got {hidden_size} and {num_heads}")
+                for operation in self.operation_types:
+                    check_width(operation, hidden_size, num_heads, where="hidden_size")
         return self
 
 
@@ -101,6 +107,8 @@ class _StrictLoader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise InputError(f"line {key.start_mark.line + 1}: a key must be a word. Write it as one")
             if key.value in seen:
                 raise InputError(f"line {key.start_mark.line + 1}: key {key.value!r} stands twice. Remove one")
             seen.add(key.value)
@@ -150,19 +158,22 @@ def parse_space(text: str, where: str) -> SpaceFile:
         InputError: Naming the key path and the rule.
     """
     try:
-        return SpaceFile.model_validate(yaml.load(text, _StrictLoader))  # noqa: S506 (a SafeLoader)
+        content = yaml.load(text, _StrictLoader)  # noqa: S506 (a SafeLoader)
     except InputError as error:
-        raise InputError(f"{where}: {error}.") from None
-    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{where}: {str(error).rstrip('.')}.") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         place = f" at line {line + 1}" if line is not None else ""
         raise InputError(f"{where}: must be YAML, is not{place}.") from None
+    try:
+        return SpaceFile.model_validate(content)
     except ValidationError as error:
         raise InputError(f"{where}: {_first_problem(error)}") from None
 
 
 def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
+    problems = error.errors()
+    problem = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         known = ["architecture", "datasets", "levels", *LevelFile.model_fields]
@@ -171,7 +182,7 @@ def _first_problem(error: ValidationError) -> str:
         return f"{key}: unknown key.{f' Did you mean {near[0]!r}?' if near else ''}"
     if problem["type"] == "missing":
         return f"{key}: is missing. Add it."
-    rule = problem["msg"].removeprefix("Value error, ")
+    rule = problem["msg"].removeprefix("Value error, ").rstrip(".")
     if not key or problem["type"] == "value_error":
         return f"{key + ': ' if key else ''}{rule}."
     return f"{key}: {rule}, got {problem['input']!r:.60}."

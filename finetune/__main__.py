@@ -1,5 +1,6 @@
 """`python -m finetune`: fine-tune and score a checkpoint on tasks of GLUE."""
 
+import contextlib
 import json
 import logging
 import sys
@@ -30,16 +31,17 @@ def main(arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         keep = bool(training.output_dir)
         training.output_dir = training.output_dir or scratch
-        result = finetune_tasks(
-            config.model_name_or_path,
-            tasks,
-            config.data,
-            training,
-            config.max_seq_length,
-            config.max_train_samples,
-            config.max_eval_samples,
-            keep_models=keep,
-        )
+        with contextlib.redirect_stdout(sys.stderr):  # what the Trainer prints
+            result = finetune_tasks(
+                config.model_name_or_path,
+                tasks,
+                config.data,
+                training,
+                config.max_seq_length,
+                config.max_train_samples,
+                config.max_eval_samples,
+                keep_models=keep,
+            )
         if keep:
             Path(training.output_dir, "result.json").write_text(json.dumps(asdict(result), indent=1), encoding="utf-8")
     sys.stdout.write(json.dumps(asdict(result)) + "\n" if config.json else table(result, config.data))

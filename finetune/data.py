@@ -1,7 +1,6 @@
 """Rows of a task: from the synthetic demo, from a folder of files, or from the hub."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import datasets
 import pandas as pd
+import pyarrow
 
 from design_space.errors import InputError
 from finetune import demo
@@ -84,7 +84,7 @@ def _rows(task: Task, data: str, split: str) -> tuple[list[Row], str]:
         try:
             return list(datasets.load_dataset(HUB_NAME, task.name, split=name)), f"{HUB_NAME} {task.name}"
         except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(
                 f"--data glue: {task.name} cannot be loaded from the hub ({reason}). Give a folder with --data DIR."
             ) from None
@@ -109,13 +109,17 @@ def _read(path: Path) -> Iterator[Row]:
             yield from _records(pd.read_csv(path, keep_default_na=False))
         else:
             yield from _records(pd.read_parquet(path))
+    except InputError as error:
+        raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ').rstrip('.')}.") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: must be UTF-8 text, is not. Convert it first.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, pyarrow.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
 
 
 def _records(frame: pd.DataFrame) -> Iterator[Row]:
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise InputError("rows have more fields than the header. Quote texts that hold commas")
     for row in frame.to_dict("records"):
         yield {str(column): value for column, value in row.items()}
 
@@ -152,10 +156,10 @@ def _check(task: Task, rows: Sequence[Row], where: str) -> None:
 
 
 def _valid(task: Task, label: object) -> bool:
-    if isinstance(label, bool) or not isinstance(label, int | float) or not math.isfinite(label):
+    if isinstance(label, bool) or not isinstance(label, int | float):
         return False
     if task.is_regression:
-        return task.value_range[0] <= label <= task.value_range[1]
+        return task.value_range[0] <= label <= task.value_range[1]  # NaN is in no range
     return label in range(len(task.labels))
 
 

@@ -22,7 +22,8 @@ def task_metrics(task: Task, predictions: Vector, labels: Vector) -> dict[str, f
         labels: The same from the data, shape (n,).
 
     Returns:
-        Metrics in [0, 1] ([−1, 1] for correlations). The correlation with constant predictions is 0.
+        Metrics in [0, 1] ([−1, 1] for correlations). The correlation with constant predictions, or over
+        a single row, is 0.
     """
     return {name: _METRICS[name](predictions, labels) for name in task.metrics}
 
@@ -34,6 +35,8 @@ def task_score(values: dict[str, float]) -> float:
 
 def _correlation(function: Callable[..., tuple[float, float]]) -> Callable[[Vector, Vector], float]:
     def metric(predictions: Vector, labels: Vector) -> float:
+        if len(labels) < 2:
+            return 0.0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", stats.ConstantInputWarning)
             value = float(function(predictions, labels)[0])

@@ -1,5 +1,6 @@
 """Fine-tune one checkpoint on one task and score it."""
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -28,6 +29,8 @@ from finetune.data import Row, TaskData
 from finetune.metrics import task_metrics, task_score
 from finetune.tasks import Task
 from pretrain.callbacks import DivergedError, StepReporter, StopOnDivergence
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +67,11 @@ def load_checkpoint(checkpoint: str, task: Task) -> tuple[PreTrainedModel, PreTr
             num_labels=task.num_outputs,
             id2label=dict(enumerate(names)),
             label2id={name: code for code, name in enumerate(names)},
-            finetuning_task=task.name,
         )
         model = AutoModelForSequenceClassification.from_pretrained(checkpoint, config=config)
         tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"model: {checkpoint!r} cannot be loaded: {reason}") from None
     return model, tokenizer
 
@@ -101,6 +103,12 @@ def finetune(
     start = time.monotonic()
     set_seed(arguments.seed)
     model, tokenizer = load_checkpoint(checkpoint, task)
+    longest = getattr(model.config, "max_position_embeddings", None)
+    if longest is not None and max_seq_length > longest:
+        _logger.warning(
+            "max_seq_length %d: the checkpoint has %d positions; texts are cut there.", max_seq_length, longest
+        )
+        max_seq_length = longest
     if task.is_regression:
         _start_at_mean(model, data.train)
     trainer = Trainer(

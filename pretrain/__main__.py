@@ -1,7 +1,9 @@
 """`python -m pretrain`: any text in, one checkpoint out."""
 
+import contextlib
 import json
 import logging
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -35,7 +37,8 @@ def main(arguments: Sequence[str]) -> None:
     tokenizer = _tokenizer(config)
     corpus = pack(read_documents(config.train_file), tokenizer, config.max_seq_length)
     model = build_model(architecture, tokenizer, max(MAX_POSITIONS, config.max_seq_length))
-    result = pretrain(model, tokenizer, corpus, training, config.mlm_probability)
+    with contextlib.redirect_stdout(sys.stderr):  # what the Trainer prints
+        result = pretrain(model, tokenizer, corpus, training, config.mlm_probability)
     if config.json:
         sys.stdout.write(json.dumps(asdict(result) | {"output_dir": str(folder)}) + "\n")
     else:
@@ -56,6 +59,15 @@ def _parse(arguments: Sequence[str]) -> tuple[PretrainConfig, PretrainArguments]
         raise InputError("--output_dir: must name the folder for the checkpoint. Give one.")
     if training.max_steps < 1:
         raise InputError(f"--max_steps: must be at least 1, got {training.max_steps}.")
+    for name, value, least in (
+        ("max_seq_length", config.max_seq_length, 2),
+        ("per_device_train_batch_size", training.per_device_train_batch_size, 1),
+        ("gradient_accumulation_steps", training.gradient_accumulation_steps, 1),
+    ):
+        if value < least:
+            raise InputError(f"--{name}: must be at least {least}, got {value}.")
+    if not 0 < training.learning_rate < math.inf:
+        raise InputError(f"--learning_rate: must be above 0, got {training.learning_rate}.")
     if not 0 < config.mlm_probability < 1:
         raise InputError(f"--mlm_probability: must be in (0, 1), got {config.mlm_probability}.")
     return config, training

@@ -45,6 +45,8 @@ class FlagParser(HfArgumentParser):
             self.set_defaults(**defaults)
         try:
             *parsed, unknown = self.parse_args_into_dataclasses(list(arguments), return_remaining_strings=True)
+        except InputError:
+            raise
         except (ValueError, argparse.ArgumentError) as error:
             raise InputError(f"{self.prog}: {str(error).splitlines()[0]}") from None
         if unknown:

@@ -4,11 +4,11 @@ import difflib
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from transformers import TrainingArguments
 
 from design_space.errors import InputError
@@ -59,22 +59,27 @@ class PretrainArguments(TrainingArguments):
     )
 
 
+MIN_VOCAB_SIZE = 261  # 256 bytes and five special tokens
+Count = Annotated[int, Field(strict=True, ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class Recipe(BaseModel):
     """The part of the flags that a recipe fixes, under the flags' names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_steps: PositiveInt
-    per_device_train_batch_size: PositiveInt
-    gradient_accumulation_steps: PositiveInt = 1
-    max_seq_length: PositiveInt
-    learning_rate: PositiveFloat
-    warmup_steps: PositiveFloat
-    adam_beta2: float = 0.98
-    adam_epsilon: PositiveFloat = 1e-6
-    weight_decay: float = 0.01
-    mlm_probability: float = Field(default=0.15, gt=0, lt=1)
-    vocab_size: PositiveInt
+    max_steps: Count
+    per_device_train_batch_size: Count
+    gradient_accumulation_steps: Count = 1
+    max_seq_length: Annotated[int, Field(strict=True, ge=2)]
+    learning_rate: Positive
+    warmup_steps: Positive
+    adam_beta2: Annotated[float, Field(ge=0, lt=1)] = 0.98
+    adam_epsilon: Positive = 1e-6
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    mlm_probability: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    vocab_size: Annotated[int, Field(strict=True, ge=MIN_VOCAB_SIZE)]
 
     def training_arguments(self) -> dict[str, Any]:
         """The values that are arguments of the Trainer."""
@@ -96,15 +101,17 @@ def load_recipe(name_or_file: str | Path) -> Recipe:
     if str(name_or_file) in recipe_names():
         text = (resources.files("pretrain") / "recipes" / f"{name_or_file}.yaml").read_text("utf-8")
     elif Path(name_or_file).is_file():
-        text = Path(name_or_file).read_text("utf-8")
+        text = ""
     else:
         raise InputError(f"recipe: must be one of {', '.join(recipe_names())} or a file, got {str(name_or_file)!r}.")
     try:
+        text = text or Path(name_or_file).read_text("utf-8")
         return Recipe.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError:
-        raise InputError(f"{name_or_file}: must be YAML, is not.") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise InputError(f"{name_or_file}: must be YAML in UTF-8, is not.") from None
     except ValidationError as error:
-        problem = error.errors()[0]
+        problems = error.errors()
+        problem = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
         key = ".".join(map(str, problem["loc"])) or "content"
         near = difflib.get_close_matches(key, Recipe.model_fields, n=1)
         hint = f" Did you mean {near[0]!r}?" if near and problem["type"] == "extra_forbidden" else ""

@@ -46,7 +46,7 @@ class PackedCorpus:
         """
         try:
             parts = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("train", "held_out")]
-        except (OSError, ValueError):
+        except (OSError, ValueError, EOFError):
             raise InputError(f"{folder}: must hold a packed corpus (train.npy, held_out.npy). Pack it again.") from None
         return cls(*parts)
 
@@ -82,7 +82,7 @@ def corpus_files(paths: Sequence[str]) -> list[Path]:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES)
+        files = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
         if not files:
             raise InputError(f"{path}: must hold {' or '.join(SUFFIXES)} files, holds none.")
         return files
@@ -95,7 +95,7 @@ def _files(path: Path) -> list[Path]:
 
 def _read_file(path: Path) -> Iterator[str]:
     try:
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
                 text = _jsonl_text(line, path, number) if path.suffix == ".jsonl" else line
                 if text.strip():
@@ -109,9 +109,11 @@ def _jsonl_text(line: str, path: Path, number: int) -> str:
         return ""
     try:
         text = json.loads(line)["text"]
-    except (json.JSONDecodeError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path}: line {number} must be a JSON object with the field 'text'.") from None
-    return str(text)
+    if not isinstance(text, str):
+        raise InputError(f"{path}: line {number}: 'text' must be text, got {text!r:.40}.")
+    return text
 
 
 def pack(documents: Iterable[str], tokenizer: PreTrainedTokenizerBase, block_size: int) -> PackedCorpus:
@@ -130,6 +132,8 @@ def pack(documents: Iterable[str], tokenizer: PreTrainedTokenizerBase, block_siz
     Raises:
         InputError: If the text does not fill one block.
     """
+    if block_size < 2:
+        raise InputError(f"corpus: a block must have at least 2 tokens, got {block_size}.")
     parts: tuple[list[int], list[int]] = ([], [])
     end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
     start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.cls_token_id
@@ -150,10 +154,10 @@ def _token_ids(documents: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> 
     for document in documents:
         batch.append(document)
         if len(batch) == _BATCH:
-            yield from tokenizer(batch, add_special_tokens=False)["input_ids"]
+            yield from tokenizer(batch, add_special_tokens=False, verbose=False)["input_ids"]
             batch = []
     if batch:
-        yield from tokenizer(batch, add_special_tokens=False)["input_ids"]
+        yield from tokenizer(batch, add_special_tokens=False, verbose=False)["input_ids"]
 
 
 def _blocks(ids: list[int], start: int, block_size: int) -> NDArray[np.int32]:

@@ -7,9 +7,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from design_space.errors import InputError
+from pretrain.config import MIN_VOCAB_SIZE
 
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-MIN_VOCAB_SIZE = len(SPECIAL_TOKENS) + 256
 
 
 def train_tokenizer(documents: Iterable[str], vocab_size: int, max_length: int = 512) -> PreTrainedTokenizerFast:
@@ -65,7 +65,7 @@ def load_tokenizer(name_or_folder: str | Path) -> PreTrainedTokenizerBase:
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(name_or_folder))
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"tokenizer: {str(name_or_folder)!r} cannot be loaded: {reason}") from None
     if tokenizer.mask_token_id is None:
         raise InputError(f"tokenizer: {str(name_or_folder)!r} must have a mask token, has none. Take another.")

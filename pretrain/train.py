@@ -73,6 +73,11 @@ class _Collator(DataCollatorForLanguageModeling):
         ids = torch.stack([example["input_ids"] for example in examples])
         special = torch.isin(ids, torch.tensor(self.tokenizer.all_special_ids))
         inputs, labels = self.torch_mask_tokens(ids, special_tokens_mask=special)
+        if (labels == -100).all() and not special.all():
+            # Nothing was drawn to predict, and the mean over nothing is NaN: predict the first ordinary token.
+            row, column = (~special).nonzero()[0].tolist()
+            labels[row, column] = ids[row, column]
+            inputs[row, column] = self.tokenizer.mask_token_id
         return {"input_ids": inputs, "labels": labels}
 
 

@@ -1,5 +1,6 @@
 """Configuration of a FlexiBERT encoder. Travels with an export, so it imports transformers alone."""
 
+from copy import deepcopy
 from typing import Any, Self
 
 from transformers import PreTrainedConfig
@@ -62,7 +63,7 @@ class FlexiBertConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         if self.model_dict is None:
-            self.model_dict = {key: value for key, value in _BERT_MINI.items()}
+            self.model_dict = deepcopy(_BERT_MINI)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}.")
@@ -96,19 +97,27 @@ class FlexiBertConfig(PreTrainedConfig):
 
 def _check_model_dict(model_dict: dict[str, Any]) -> None:
     """Refuse what the model could not be built from."""
+    if unknown := sorted(set(model_dict) - {"l", "o", "h", "n", "f", "p"}):
+        raise ValueError(f"model_dict: unknown key {unknown[0]!r}; give only l, o, h, n, f and p.")
     missing = [key for key in ("l", "o", "h", "n", "f", "p") if key not in model_dict]
     if missing:
         raise ValueError(f"model_dict: key {missing[0]!r} is missing; it needs l, o, h, n, f and p.")
     for key in ("o", "h", "n", "f", "p"):
         if len(model_dict[key]) != model_dict["l"]:
             raise ValueError(f"model_dict: {key} must have l = {model_dict['l']} entries, got {len(model_dict[key])}.")
-    for number, operation in enumerate(model_dict["o"]):
-        if isinstance(operation, list):
-            raise ValueError(f"model_dict: layer {number}: one operation a head is not supported; give one a layer.")
-        if operation not in ("sa", "l", "c"):
-            raise ValueError(f"model_dict: layer {number}: o must be sa, l or c, got {operation!r}.")
-        if model_dict["h"][number] % model_dict["n"][number]:
-            raise ValueError(
-                f"model_dict: layer {number}: h must be divisible by n, "
-                f"got {model_dict['h'][number]} and {model_dict['n'][number]}."
-            )
+    if model_dict["l"] < 1:
+        raise ValueError(f"model_dict: l must be at least 1, got {model_dict['l']!r}.")
+    for number, (o, h, n, f, p) in enumerate(zip(*(model_dict[key] for key in "ohnfp"), strict=True)):
+        where = f"model_dict: layer {number}"
+        if isinstance(o, list):
+            raise ValueError(f"{where}: one operation a head is not supported; give one a layer.")
+        if o not in ("sa", "l", "c"):
+            raise ValueError(f"{where}: o must be sa, l or c, got {o!r}.")
+        if any(not isinstance(size, int) or size < 1 for size in (h, n, *f)) or not f:
+            raise ValueError(f"{where}: h, n and each f must be positive integers, got {h!r}, {n!r} and {f!r}.")
+        if h % n:
+            raise ValueError(f"{where}: h must be divisible by n, got {h} and {n}.")
+        if o == "c" and (not str(p).isdecimal() or int(p) % 2 == 0 or h % (2 * max(1, n // 2))):
+            raise ValueError(f"{where}: c needs an odd kernel p and h divisible by 2 · max(1, n // 2), got {p!r}, {h}.")
+        if o != "c" and p not in (("sdp", "wma") if o == "sa" else ("dft", "dct")):
+            raise ValueError(f"{where}: p of {o} must be {'sdp or wma' if o == 'sa' else 'dft or dct'}, got {p!r}.")

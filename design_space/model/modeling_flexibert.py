@@ -360,6 +360,8 @@ class FlexiBertPreTrainedModel(PreTrainedModel):
     config: FlexiBertConfig
     base_model_prefix = "flexibert"
     supports_gradient_checkpointing = True
+    # The loss is a mean over the batch: the Trainer must divide it by its accumulation steps.
+    accepts_loss_kwargs = False
     _supports_sdpa = True
     _no_split_modules = ["FlexiBertLayer"]
 

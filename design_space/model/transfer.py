@@ -2,7 +2,7 @@
 
 import torch
 
-from design_space.architecture import Architecture
+from design_space.architecture import Architecture, Layer
 from design_space.model.modeling_flexibert import FlexiBertForMaskedLM
 
 
@@ -12,7 +12,8 @@ def transfer(
 ) -> float:
     """Copy what two models share: embeddings, head, and every block that is equal at the same place.
 
-    An operation's weights are copied where operation and parameter agree, all others where name and shape do.
+    An operation's weights are copied where operation, parameter, heads and width agree, all others where name and shape
+    do.
 
     Args:
         source: Trained model.
@@ -27,7 +28,7 @@ def transfer(
     differing = tuple(
         f"flexibert.layers.{number}.operation."
         for number, (ours, theirs) in enumerate(zip(target_form.layers, source_form.layers, strict=False))
-        if (ours.operation, ours.parameter, ours.num_heads) != (theirs.operation, theirs.parameter, theirs.num_heads)
+        if _operation(ours) != _operation(theirs)
     )
     copied = 0
     for name, parameter in target.named_parameters():
@@ -36,3 +37,7 @@ def transfer(
             parameter.copy_(given)
             copied += parameter.numel()
     return copied / sum(parameter.numel() for parameter in target.parameters())
+
+
+def _operation(layer: Layer) -> tuple[str, str, int, int]:
+    return layer.operation, layer.parameter, layer.num_heads, layer.hidden_size

@@ -208,7 +208,7 @@ def test_graph_with_permuted_node_numbers_is_isomorphic_to_its_own_only(draw: Dr
         ({"p": ["wma", True]}, r"odd kernel size, got 'True'"),
         ({"p": ["wma", "sdp"]}, r"odd kernel size, got 'sdp'"),
         ({"h": [33, 64]}, r"layer 0: hidden_size must be divisible by num_heads, got 33 and 2"),
-        ({"h": [32, 9], "n": [2, 3]}, r"layer 1: a convolution gives half .* got 9 with 3 heads"),
+        ({"h": [32, 9], "n": [2, 3]}, r"layer 1: a convolution with 3 heads needs a hidden_size divisible by 2, got 9"),
         ({"h": [32]}, r"h must be a list of l = 2 entries, got 1 entries"),
         ({"f": [[64], [64], [64]]}, r"f must be a list of l = 2 entries, got 3 entries"),
         ({"l": 3}, r"o must be a list of l = 3 entries, got 2 entries"),
@@ -260,7 +260,6 @@ def test_json_that_is_no_object_is_refused(text: str) -> None:
         Architecture.from_json(text)
 
 
-@pytest.mark.xfail(strict=True, reason="l is compared by ==, so true and 1.0 pass as 1")
 @pytest.mark.parametrize("number", [True, 1.0])
 def test_number_of_layers_that_is_no_integer_is_refused(number: object) -> None:
     one = {key: value[:1] for key, value in VALID.items() if key != "l"}
@@ -268,7 +267,6 @@ def test_number_of_layers_that_is_no_integer_is_refused(number: object) -> None:
         Architecture.from_model_dict({"l": number, **one})
 
 
-@pytest.mark.xfail(strict=True, raises=(TypeError, ValueError, RecursionError), reason="escapes as another exception")
 @pytest.mark.parametrize(
     "text", ['{"l": 1, "o": 5}', '{"l": ' + "1" * 5000 + "}", "[" * 100_000], ids=["o is a number", "huge", "deep"]
 )

@@ -19,7 +19,6 @@ def test_rows_by_hand() -> None:
     assert not row[2:].any()
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="reshape(0, -1) is ambiguous")
 def test_empty_list_keeps_the_columns() -> None:
     assert encode(MINI, []).shape == (0, 4 * NUM_COLUMNS)
 

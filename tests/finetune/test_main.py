@@ -87,7 +87,6 @@ def test_an_output_folder_keeps_models_and_the_result(
     assert AutoConfig.from_pretrained(tmp_path / "out" / "mnli").num_labels == 3
 
 
-@pytest.mark.xfail(strict=True, reason="the Trainer's progress callback prints its logs on stdout")
 @pytest.mark.parametrize("tqdm", ["true", "false"])
 def test_json_prints_nothing_else_on_stdout(
     flags: Callable[..., list[str]], capsys: pytest.CaptureFixture[str], tqdm: str
@@ -183,9 +182,6 @@ def test_a_checkpoint_that_is_absent_is_refused(flags: Callable[..., list[str]],
         main(flags("--model_name_or_path", str(tmp_path / "absent")))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="scipy.stats.pearsonr refuses one row with its own ValueError", raises=ValueError
-)
 def test_one_row_of_a_regression_is_scored_or_refused(flags: Callable[..., list[str]]):
     assert exit_code(lambda: main(flags("--task_name", "stsb", "--max_eval_samples", "1"))) in (0, 2)
 

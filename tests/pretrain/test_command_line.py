@@ -91,7 +91,6 @@ def test_a_wrong_value_is_refused_in_one_line(
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.xfail(strict=True, reason="parse catches the InputError of its own error() and names the command again")
 def test_a_refusal_names_the_command_once(parser: FlagParser):
     with pytest.raises(InputError) as caught:
         parser.parse(["--max_steps", "many"])

@@ -86,7 +86,6 @@ def test_json_ends_with_one_line_that_is_the_result(
     assert printed == json.loads((tmp_path / "out" / "result.json").read_text())
 
 
-@pytest.mark.xfail(strict=True, reason="the Trainer's progress callback prints its logs on stdout")
 @pytest.mark.parametrize("tqdm", ["true", "false"])
 def test_json_prints_nothing_else_on_stdout(
     flags: Callable[..., list[str]], capsys: pytest.CaptureFixture[str], tqdm: str
@@ -178,7 +177,6 @@ def test_wrong_input_is_told_in_one_line_with_code_2(
     assert not (tmp_path / "out" / "config.json").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="these values are not checked at the door")
 @pytest.mark.parametrize(
     ("flag", "value"),
     [

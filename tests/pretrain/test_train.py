@@ -157,9 +157,6 @@ def test_a_corpus_without_held_out_blocks_has_no_held_out_loss(
     assert run.result.num_steps == 4
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the Trainer leaves the division to models that take **kwargs; ours does not divide"
-)
 def test_accumulated_batches_have_the_mean_of_their_losses(
     train_tiny: Callable[..., Any], corpus: PackedCorpus, tmp_path: Path
 ):
@@ -168,7 +165,6 @@ def test_accumulated_batches_have_the_mean_of_their_losses(
     assert result.loss == pytest.approx(result.held_out_loss, rel=0.1)
 
 
-@pytest.mark.xfail(strict=True, reason="a batch without a predicted token has the loss NaN", raises=DivergedError)
 @pytest.mark.parametrize("part", ["train", "held_out"])
 def test_a_batch_in_which_no_token_is_drawn_is_no_divergence(
     train_tiny: Callable[..., Any], corpus: PackedCorpus, tmp_path: Path, part: str
