@@ -174,7 +174,8 @@ class Loop:
         num_failed = sum(trial.failed for trial in self._trials.values())
         if num_failed > self._plan.max_failures:
             return f"{num_failed} evaluations failed, more than --max-failures {self._plan.max_failures}"
-        if self._plan.deadline is not None and time.monotonic() > self._plan.deadline:
+        is_late = self._plan.deadline is not None and time.monotonic() > self._plan.deadline
+        if is_late and self._num_proposed() < sum(self._plan.level_budgets):
             return OUT_OF_TIME
         return None
 
