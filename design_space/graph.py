@@ -5,7 +5,7 @@ import networkx as nx
 from design_space.architecture import Architecture, Layer
 
 
-def to_graph(architecture: Architecture) -> nx.DiGraph:
+def to_graph(architecture: Architecture) -> "nx.DiGraph[int]":
     """Directed acyclic graph from `input` to `output`, each node with a `label`.
 
     Per layer: its heads in parallel into an `add_norm`, then its feed-forward chain into another; a residual edge goes
@@ -20,7 +20,7 @@ def to_graph(architecture: Architecture) -> nx.DiGraph:
     Reference:
         Tuli, Dedhia, Tuli, Jha (2023), "FlexiBERT", JAIR 77, section 3.2.
     """
-    graph = nx.DiGraph()
+    graph: nx.DiGraph[int] = nx.DiGraph()
 
     def add(label: str, *inputs: int) -> int:
         node: int = graph.number_of_nodes()
