@@ -26,6 +26,7 @@ from boshnas.view import LiveView, PlainView
 from finetune.data import DEMO
 
 NUM_SHOWN = 5
+PLAIN_WIDTH = 120
 EXPORT_FOLDER = "best"
 
 
@@ -81,7 +82,7 @@ def command(
         str | None, typer.Option(help="Pre-training recipe: a name or a YAML file; demo or cpu_small by default.")
     ] = None,
     pretrain_steps: Annotated[int | None, typer.Option(help="Pre-training steps, instead of the recipe's.")] = None,
-    finetune_steps: Annotated[int | None, typer.Option(help="Steps a task, instead of 28 (demo) or 5 epochs.")] = None,
+    finetune_steps: Annotated[int | None, typer.Option(help="Steps a task, instead of 22 (demo) or 5 epochs.")] = None,
     tasks: Annotated[
         str | None, typer.Option(help="Tasks to score, or 'all'; cola,sst2,mrpc,stsb on the demo, else all there are.")
     ] = None,
@@ -158,7 +159,10 @@ def search(settings: CampaignSettings, output: Output) -> int:
         console.print(f"Stopped early: {stopped}.", highlight=False)
     exported = _export_best(folder, trials)
     summary = _summary(campaign, trials, folder, exported, time.monotonic() - start)
-    _print_results(campaign, trials, summary, Console(stderr=output.as_json))
+    results = Console(stderr=output.as_json)
+    if not results.is_terminal:
+        results.width = PLAIN_WIDTH
+    _print_results(campaign, trials, summary, results)
     if output.as_json:
         sys.stdout.write(json.dumps(summary) + "\n")
     return 0 if exported is not None and stopped in (None, OUT_OF_TIME) else 1
@@ -261,7 +265,7 @@ def _print_results(campaign: Campaign, trials: Sequence[Trial], summary: dict[st
     shown += [trial for trial in ranked if trial.proposal.decision is Decision.BASELINE]
     table = Table(title=f"Best by {campaign.score_name}", title_justify="left", box=None)
     for column in ("architecture", campaign.score_name, "params", "level", "why", *campaign.worker.tasks):
-        table.add_column(column, justify="left" if column in ("architecture", "why") else "right")
+        table.add_column(column, justify="left" if column in ("architecture", "why") else "right", no_wrap=True)
     for trial in sorted(shown, key=lambda trial: -(trial.score or 0.0)):
         is_baseline = trial.proposal.decision is Decision.BASELINE
         name = f"{_name(campaign, trial)} (baseline)" if is_baseline else trial.id
