@@ -266,7 +266,7 @@ def _print_results(campaign: Campaign, trials: Sequence[Trial], summary: dict[st
     table = Table(title=f"Best by {campaign.score_name}", title_justify="left", box=None)
     for column in ("architecture", campaign.score_name, "params", "level", "why", *campaign.worker.tasks):
         table.add_column(column, justify="left" if column in ("architecture", "why") else "right", no_wrap=True)
-    for trial in sorted(shown, key=lambda trial: -(trial.score or 0.0)):
+    for trial in results_of(shown):
         is_baseline = trial.proposal.decision is Decision.BASELINE
         name = f"{_name(campaign, trial)} (baseline)" if is_baseline else trial.id
         scores = (f"{trial.task_scores[task]:.1f}" for task in campaign.worker.tasks)

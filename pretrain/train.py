@@ -16,7 +16,6 @@ from transformers import (
     DataCollatorForLanguageModeling,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    ProgressCallback,
     Trainer,
     TrainingArguments,
 )
@@ -145,7 +144,6 @@ def pretrain(
     held_out = trainer.evaluate()["eval_loss"] if len(corpus.held_out) else None
     if not math.isfinite(output.training_loss):
         raise DivergedError(f"mean loss is {output.training_loss} after {output.global_step} steps")
-    trainer.remove_callback(ProgressCallback)
     num_sequences = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
     result = PretrainResult(
         loss=output.training_loss,
