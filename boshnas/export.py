@@ -35,7 +35,7 @@ from design_space.model import (
 from finetune.data import load_task
 from finetune.tasks import find_task
 from finetune.train import finetune
-from pretrain.config import PretrainArguments, load_recipe
+from pretrain.config import PretrainArguments, Recipe, load_recipe
 from pretrain.corpus import pack, read_documents
 from pretrain.tokenizer import load_tokenizer
 from pretrain.train import build_model, pretrain
@@ -88,12 +88,11 @@ def export(request: ExportRequest) -> Trial:
     settings = Settings.model_validate(identity["worker"])
     if request.task is not None:
         load_task(find_task(request.task), settings.data)
-    if request.recipe is not None:
-        load_recipe(request.recipe)
+    recipe = None if request.recipe is None else load_recipe(request.recipe)
     request.target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{request.target.name}.", dir=request.target.parent))
     try:
-        checkpoint, lineage = _checkpoint(request, trial, settings, identity, partial)
+        checkpoint, lineage = _checkpoint(request, recipe, trial, settings, identity, partial)
         _write_model(checkpoint, partial / "model", request.task is not None)
         card = model_card(trial, settings, lineage)
         (partial / "model" / "README.md").write_text(card, encoding="utf-8")
@@ -122,14 +121,17 @@ def _trial(store: Store, request: ExportRequest) -> Trial:
 
 
 def _checkpoint(
-    request: ExportRequest, trial: Trial, settings: Settings, identity: dict[str, Any], scratch: Path
+    request: ExportRequest,
+    recipe: Recipe | None,
+    trial: Trial,
+    settings: Settings,
+    identity: dict[str, Any],
+    scratch: Path,
 ) -> tuple[Path, Lineage]:
     """The checkpoint to export, trained further where asked, and how it came about."""
     checkpoint = job_folder(request.run_folder, trial.number) / CHECKPOINT_FOLDER
-    recipe = settings.pretrain
-    if request.recipe is not None:
-        recipe = load_recipe(request.recipe)
-        checkpoint = _train(request, trial, settings, identity, scratch / "trained")
+    if recipe is not None:
+        checkpoint = _train(request, recipe, trial, settings, identity, scratch / "trained")
     task_result = None
     if request.task is not None:
         task = find_task(request.task)
@@ -145,7 +147,7 @@ def _checkpoint(
         checkpoint = scratch / "finetuned"
     return checkpoint, Lineage(
         run=request.run_folder.name,
-        recipe=recipe,
+        recipe=recipe or settings.pretrain,
         recipe_name=request.recipe,
         transferred_from=None if request.recipe else trial.parent_id,
         task_result=task_result,
@@ -153,10 +155,10 @@ def _checkpoint(
     )
 
 
-def _train(request: ExportRequest, trial: Trial, settings: Settings, identity: dict[str, Any], folder: Path) -> Path:
+def _train(
+    request: ExportRequest, recipe: Recipe, trial: Trial, settings: Settings, identity: dict[str, Any], folder: Path
+) -> Path:
     """Pre-train from scratch by another recipe, on the run's corpus with the run's tokenizer."""
-    assert request.recipe is not None
-    recipe = load_recipe(request.recipe)
     paths = identity["corpus_paths"]
     if not paths:
         raise InputError("--train: the run was pre-trained on its tasks' own text; train needs a run with --corpus.")
