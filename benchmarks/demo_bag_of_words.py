@@ -7,27 +7,22 @@ The bag is given every advantage that counts allow: for pairs the counts of both
 the second and both have, and the share of common words; the strength of regularisation is the one that does best on the
 validation rows themselves. Rows are generated with `--seed`; the run takes less than a minute on one core.
 
-    python -m benchmarks.demo_bag_of_words --date 2026-11-21 --write benchmarks/results/demo_bag_of_words.md
+usage: python benchmarks/demo_bag_of_words.py [--seed 0] [--out FILE.md]
 """
 
-import argparse
-import platform
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import scipy
-import sklearn
+import outcome
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
-from scipy.stats import pearsonr, spearmanr
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from finetune.demo import KINDS, demo_task
 from finetune.demo_rows import Row
+from finetune.metrics import task_metrics, task_score
+from finetune.tasks import find_task
 
 STRENGTHS = (0.03, 0.3, 3.0, 30.0)
 CEILING = 100.0
@@ -38,15 +33,8 @@ Vector = NDArray[np.float64]
 
 
 def score(task: str, truth: Vector, guess: Vector) -> float:
-    """Score in percent, GLUE's metric of the task; a constant guess has correlation 0."""
-    if task == "stsb":
-        if np.ptp(guess) == 0:
-            return 0.0
-        return 50 * float(pearsonr(truth, guess).statistic + spearmanr(truth, guess).statistic)
-    if task == "cola":
-        return 100 * float(matthews_corrcoef(truth, guess))
-    accuracy = float(accuracy_score(truth, guess))
-    return 50 * (accuracy + float(f1_score(truth, guess))) if task in ("mrpc", "qqp") else 100 * accuracy
+    """Score in percent, GLUE's metric of the task."""
+    return task_score(task_metrics(find_task(task), guess, truth))
 
 
 def majority(task: str, labels: Vector, truth: Vector) -> float:
@@ -80,7 +68,7 @@ def bag_of_words(task: str, train: Sequence[Row], validation: Sequence[Row]) -> 
     return max(score(task, y_val, np.asarray(model.fit(x, y).predict(x_val), dtype=np.float64)) for model in models)
 
 
-def report(seed: int, date: str) -> str:
+def report(seed: int) -> str:
     """Measure all tasks and lay the result out as Markdown."""
     lines = ["| task | majority | bag of words | above majority | gap to 100 |", "|---|---:|---:|---:|---:|"]
     gaps = {}
@@ -91,36 +79,25 @@ def report(seed: int, date: str) -> str:
         gaps[task] = CEILING - bag
         lines.append(f"| {task} | {base:.1f} | {bag:.1f} | {bag - base:+.1f} | {gaps[task]:.1f} |")
     wide = sum(gap >= MIN_GAP for gap in gaps.values())
-    versions = (
-        f"Python {platform.python_version()}, scikit-learn {sklearn.__version__}, numpy {np.__version__}, "
-        f"scipy {scipy.__version__}"
-    )
-    return "\n".join(
-        [
-            "# A bag of words on the synthetic demo tasks",
-            "",
-            f"{date}. {versions}. Seed {seed}, 2,000 training and 400 validation rows a task.",
-            "Made by `python -m benchmarks.demo_bag_of_words`; what the bag sees is told in its docstring.",
-            "",
-            *lines,
-            "",
-            f"At least {MIN_GAP:.0f} points under the ceiling on {wide} of {len(gaps)} tasks (claimed: {MIN_TASKS}).",
-            "",
-        ]
-    )
+    lines += [
+        "",
+        f"At least {MIN_GAP:.0f} points under the ceiling on {wide} of {len(gaps)} tasks (asked: {MIN_TASKS}).",
+    ]
+    return "\n".join(lines)
 
 
 def main() -> None:
     """Print the table, and write it where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = outcome.parser(__doc__)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--date", default="undated", help="date of the run, as it stands in the result")
-    parser.add_argument("--write", type=Path, help="Markdown file to write")
     arguments = parser.parse_args()
-    text = report(arguments.seed, arguments.date)
-    sys.stdout.write(text)
-    if arguments.write:
-        arguments.write.write_text(text, encoding="utf-8")
+    outcome.publish(
+        "A bag of words on the synthetic demo tasks",
+        ["scikit-learn", "numpy", "scipy"],
+        f"Seed {arguments.seed}, 2,000 training and 400 validation rows a task.",
+        report(arguments.seed),
+        arguments.out,
+    )
 
 
 if __name__ == "__main__":

@@ -3,41 +3,53 @@
 usage: python benchmarks/demo_signal.py [--architectures 12] [--seeds 2] [--out FILE.md]
 """
 
-import argparse
 import os
-import platform
 import sys
 import tempfile
 import time
-from collections import Counter
-from importlib.metadata import version
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import outcome
 
 from boshnas.campaign import CampaignSettings, check, prepare
 from boshnas.executors import LocalExecutor
-from boshnas.job import Job
+from boshnas.job import Job, Result
 from boshnas.loop import job_folder
 from finetune.data import load_task
 from finetune.metrics import task_metrics, task_score
+from finetune.tasks import Task
 
 
-def majority_score(task, data: str) -> float:
-    """Score of the most frequent training label (the mean, for a regression) on every validation row."""
+def majority_score(task: Task, data: str) -> float:
+    """Score of the best constant prediction on every validation row."""
     rows = load_task(task, data)
     labels = np.array([row["label"] for row in rows.validation])
-    known = [row["label"] for row in rows.train]
-    constant = float(np.mean(known)) if task.is_regression else Counter(known).most_common(1)[0][0]
-    return task_score(task_metrics(task, np.full_like(labels, constant), labels))
+    constants = np.unique([row["label"] for row in rows.train])
+    return max(task_score(task_metrics(task, np.full_like(labels, constant), labels)) for constant in constants)
+
+
+def run(jobs: list[Job], folder: Path) -> Iterator[Result]:
+    """Evaluate all jobs, one on each core."""
+    waiting, running = list(jobs), 0
+    with LocalExecutor([sys.executable, "-m", "boshnas.worker"], num_slots=os.cpu_count() or 1) as executor:
+        while waiting or running:
+            while waiting and running < executor.num_slots:
+                job = waiting.pop(0)
+                executor.submit(job, job_folder(folder, job.number))
+                running += 1
+            for result in executor.poll():
+                running -= 1
+                yield result
+            time.sleep(0.1)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = outcome.parser(__doc__)
     parser.add_argument("--architectures", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--draw", type=int, default=2026, help="seed of the random architectures")
-    parser.add_argument("--out", type=Path, help="also append the table to this file")
     arguments = parser.parse_args()
     campaign = check(CampaignSettings(space="flexibert_mini"))
     architectures = campaign.space.sample(1, arguments.architectures, np.random.default_rng(arguments.draw))
@@ -52,22 +64,13 @@ def main() -> None:
             Job(number=number, id=a.id, architecture=a.to_model_dict(), seed=seed, settings=settings)
             for number, (a, seed) in enumerate((a, seed) for a in architectures for seed in range(arguments.seeds))
         ]
-        waiting, running = list(jobs), 0
-        with LocalExecutor([sys.executable, "-m", "boshnas.worker"], num_slots=os.cpu_count() or 1) as executor:
-            while waiting or running:
-                while waiting and running < executor.num_slots:
-                    job = waiting.pop(0)
-                    executor.submit(job, job_folder(folder, job.number))
-                    running += 1
-                for result in executor.poll():
-                    running -= 1
-                    assert result.score is not None, result.error
-                    scores[divmod(result.number, arguments.seeds)] = result.score
-                    seconds.append(sum(result.stage_seconds.values()))
-                    for name, score in result.task_scores.items():
-                        tasks[name].append(score)
-                    sys.stderr.write(f"{result.number} {result.score:.2f} {dict(result.task_scores)}\n")
-                time.sleep(0.1)
+        for result in run(jobs, folder):
+            assert result.score is not None, result.error
+            scores[divmod(result.number, arguments.seeds)] = result.score
+            seconds.append(sum(result.stage_seconds.values()))
+            for name, score in result.task_scores.items():
+                tasks[name].append(score)
+            sys.stderr.write(f"{result.number} {result.score:.2f} {dict(result.task_scores)}\n")
     means = scores.mean(axis=1)
     between = means.std(ddof=1)
     within = np.sqrt(scores.var(axis=1, ddof=1).mean())
@@ -78,11 +81,11 @@ def main() -> None:
         f"| demo {name} | {np.mean(values):.1f} | {min(values):.1f} to {max(values):.1f} | {majorities[name]:.1f} |"
         for name, values in tasks.items()
     )
-    table = f"""
-{time.strftime("%Y-%m-%d")} · Python {platform.python_version()}, torch {version("torch")}, transformers \
-{version("transformers")}; synthetic demo data, default steps, {arguments.architectures} random architectures of \
-level 1 x {arguments.seeds} seeds
-
+    setting = (
+        f"Synthetic demo data, default steps, {arguments.architectures} random architectures of level 1 x "
+        f"{arguments.seeds} seeds."
+    )
+    body = f"""
 | demo score | value |
 |---|---:|
 | standard deviation between architectures (of their means over seeds) | {between:.2f} |
@@ -97,10 +100,7 @@ level 1 x {arguments.seeds} seeds
 |---|---:|---:|---:|
 {rows}
 """
-    sys.stdout.write(table)
-    if arguments.out:
-        with arguments.out.open("a", encoding="utf-8") as file:
-            file.write(table)
+    outcome.publish("Signal of the demo data", ["torch", "transformers"], setting, body, arguments.out)
 
 
 if __name__ == "__main__":

@@ -3,19 +3,16 @@
 usage: python benchmarks/first_command.py [--out FILE.md]
 """
 
-import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from importlib.metadata import version
 from pathlib import Path
 
+import outcome
 import psutil
 
 from boshnas.store import Store
@@ -37,8 +34,7 @@ def peak_memory(process: psutil.Process, peak: list[int], stop: threading.Event)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="also append the table to this file")
+    parser = outcome.parser(__doc__)
     arguments = parser.parse_args()
     peak, stop = [0], threading.Event()
     with tempfile.TemporaryDirectory() as scratch:
@@ -67,10 +63,7 @@ def main() -> None:
         by_surrogate = decisions["optimise"] + decisions["uncertainty"]
         loads = Path(scratch, result["export_dir"], "model.safetensors").is_file()
     levels = ", ".join(f"level {level['level']}: {level['num_evaluated']}" for level in result["levels"])
-    table = f"""
-{time.strftime("%Y-%m-%d")} · Python {platform.python_version()}, torch {version("torch")}, transformers \
-{version("transformers")}, {os.cpu_count()} cores
-
+    body = f"""
 | what | asked | measured |
 |---|---:|---:|
 | first scored architecture | <= 60 s | {first:.0f} s |
@@ -80,10 +73,7 @@ def main() -> None:
 | peak memory of all processes | < 4 GB | {peak[0] / 1e9:.2f} GB |
 | best demo GLUE score | | {result["best"]["score"]:.2f} |
 """
-    sys.stdout.write(table)
-    if arguments.out:
-        with arguments.out.open("a", encoding="utf-8") as file:
-            file.write(table)
+    outcome.publish("The bare command", ["torch", "transformers"], "Synthetic demo data.", body, arguments.out)
 
 
 if __name__ == "__main__":

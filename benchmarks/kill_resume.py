@@ -3,18 +3,16 @@
 usage: python benchmarks/kill_resume.py [--kills 4] [--seed 0] [--out FILE.md]
 """
 
-import argparse
 import os
-import platform
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import outcome
 
 from boshnas.errors import InputError
 from boshnas.store import STORE_FILE, Store
@@ -42,10 +40,9 @@ def trials(folder: Path) -> list[Trial]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = outcome.parser(__doc__)
     parser.add_argument("--kills", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="also append the table to this file")
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
     with tempfile.TemporaryDirectory() as scratch:
@@ -76,20 +73,15 @@ def main() -> None:
             (t.number, t.id, t.score, t.task_scores) for t in got
         ]
         repeated = len(got) - len({trial.id for trial in got})
-    table = f"""
-{time.strftime("%Y-%m-%d")} · Python {platform.python_version()}, optuna {version("optuna")}; \
-{arguments.kills} SIGKILLs to the process group, {"; ".join(moments)}
-
+    setting = f"{arguments.kills} times SIGKILL to the process group; {'; '.join(moments)}."
+    body = f"""
 | what | asked | measured |
 |---|---|---|
 | evaluations of the killed run equal those of the uninterrupted one (id, score, tasks, order) | yes | {same} |
 | evaluations | {len(expected)} | {len(got)} |
 | repeated | 0 | {repeated} |
 """
-    sys.stdout.write(table)
-    if arguments.out:
-        with arguments.out.open("a", encoding="utf-8") as file:
-            file.write(table)
+    outcome.publish("A run killed and resumed", ["torch", "optuna"], setting, body, arguments.out)
     sys.exit(0 if same and not repeated else 1)
 
 

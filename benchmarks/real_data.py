@@ -3,34 +3,31 @@
 usage: python benchmarks/real_data.py DIR [--budget 4] [--pretrain-steps 200] [--finetune-steps 60] [--out FILE.md]
 """
 
-import argparse
 import json
-import platform
 import subprocess
 import sys
 import tempfile
-import time
-from importlib.metadata import version
 from pathlib import Path
+
+import outcome
 
 from finetune.tasks import GLUE
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = outcome.parser(__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--budget", default="4")
     parser.add_argument("--pretrain-steps", default="200")
     parser.add_argument("--finetune-steps", default="60")
-    parser.add_argument("--out", type=Path, help="also append the table to this file")
     arguments = parser.parse_args()
     options = ["--budget", arguments.budget, "--pretrain-steps", arguments.pretrain_steps]
     options += ["--finetune-steps", arguments.finetune_steps]
     with tempfile.TemporaryDirectory() as scratch:
         command = [sys.executable, "-m", "boshnas.run", "--space", "flexibert_mini", "--data"]
         command += [str(arguments.data.resolve()), *options, "--json"]
-        outcome = subprocess.run(command, cwd=scratch, stdout=subprocess.PIPE, text=True, check=True)
-        result = json.loads(outcome.stdout.splitlines()[-1])
+        search = subprocess.run(command, cwd=scratch, stdout=subprocess.PIPE, text=True, check=True)
+        result = json.loads(search.stdout.splitlines()[-1])
         assert Path(scratch, result["export_dir"], "model.safetensors").is_file()
     rows = [result["best"] | {"name": f"best, {result['best']['id']}"}, *result["baselines"]]
     tasks = list(result["best"]["tasks"])
@@ -41,11 +38,11 @@ def main() -> None:
         + " |"
         for row in rows
     )
-    table = f"""
-{time.strftime("%Y-%m-%d")} · Python {platform.python_version()}, torch {version("torch")}, transformers \
-{version("transformers")}; real GLUE files, `{" ".join(options)}`, {result["elapsed_s"]:.0f} s in all; \
-{result["num_evaluated"]} evaluated, {result["num_failed"]} failed; exported and loaded back in a fresh process
-
+    setting = (
+        f"`{' '.join(options)}`: {result['num_evaluated']} evaluated, {result['num_failed']} failed in "
+        f"{result['elapsed_s']:.0f} s; the best exported, and loaded back in a fresh process."
+    )
+    body = f"""
 | model | params | GLUE score | {" | ".join(tasks)} |
 |---|---:|---:|{"---:|" * len(tasks)}
 {lines}
@@ -53,10 +50,7 @@ def main() -> None:
 Absent from the folder: {", ".join(absent)}. Small step counts: these figures show that the whole way runs on real
 text, not what the architectures can reach.
 """
-    sys.stdout.write(table)
-    if arguments.out:
-        with arguments.out.open("a", encoding="utf-8") as file:
-            file.write(table)
+    outcome.publish("The search on real GLUE files", ["torch", "transformers"], setting, body, arguments.out)
 
 
 if __name__ == "__main__":

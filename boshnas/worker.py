@@ -47,6 +47,7 @@ class FinetuneSettings(BaseModel):
     learning_rate: PositiveFloat = 1e-4
     warmup_steps: PositiveFloat = 0.06
     max_seq_length: PositiveInt = 128
+    stratify: bool = True
 
 
 class Settings(BaseModel):

@@ -37,6 +37,7 @@ class FinetuneArguments(TrainingArguments):
     per_device_eval_batch_size: int = field(default=128, metadata={"help": "Rows a device when scoring."})
     logging_steps: float = field(default=10, metadata={"help": "Steps between two logged losses."})
     logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Hide NaN losses from the log."})
+    stratify: bool = field(default=False, metadata={"help": "Spread the labels evenly over the batches."})
     save_strategy: str = field(default="no", metadata={"help": "When to keep intermediate checkpoints."})
     report_to: str = field(default="none", metadata={"help": "Where transformers reports to."})
     dataloader_pin_memory: bool = field(

@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from transformers import TrainingArguments
-
+from finetune.config import FinetuneArguments
 from finetune.data import load_task
 from finetune.tasks import Task, glue_score
 from finetune.train import TaskResult, finetune
@@ -30,7 +29,7 @@ def finetune_tasks(
     checkpoint: str,
     tasks: Sequence[Task],
     data: str,
-    arguments: TrainingArguments,
+    arguments: FinetuneArguments,
     max_seq_length: int = 128,
     max_train_samples: int | None = None,
     max_eval_samples: int | None = None,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.data import Dataset, Sampler
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -19,14 +20,15 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     Trainer,
-    TrainingArguments,
     set_seed,
 )
 
 import design_space.model  # noqa: F401  (registers FlexiBERT with the Auto classes)
 from design_space.errors import InputError
+from finetune.config import FinetuneArguments
 from finetune.data import Row, TaskData
 from finetune.metrics import task_metrics, task_score
+from finetune.sampler import StratifiedSampler
 from finetune.tasks import Task
 from pretrain.callbacks import DivergedError, StepReporter, StopOnDivergence
 
@@ -76,11 +78,23 @@ def load_checkpoint(checkpoint: str, task: Task) -> tuple[PreTrainedModel, PreTr
     return model, tokenizer
 
 
+class TaskTrainer(Trainer):
+    """The Trainer with `FinetuneArguments.stratify`."""
+
+    args: FinetuneArguments
+
+    def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[int] | None:
+        if not self.args.stratify:
+            return super()._get_train_sampler(train_dataset)
+        rows: Any = self.train_dataset if train_dataset is None else train_dataset
+        return StratifiedSampler([row["labels"] for row in rows], self.args.seed)
+
+
 def finetune(
     checkpoint: str,
     task: Task,
     data: TaskData,
-    arguments: TrainingArguments,
+    arguments: FinetuneArguments,
     max_seq_length: int = 128,
     save_to: str | None = None,
     report: Callable[[int, int], None] | None = None,
@@ -111,7 +125,7 @@ def finetune(
         max_seq_length = longest
     if task.is_regression:
         _start_at_mean(model, data.train)
-    trainer = Trainer(
+    trainer = TaskTrainer(
         model=model,
         args=arguments,
         data_collator=DataCollatorWithPadding(tokenizer),
