@@ -34,7 +34,7 @@ from pretrain.tokenizer import load_tokenizer, train_tokenizer
 
 DEMO_TASKS = "cola,sst2,mrpc,stsb"
 DEMO_FINETUNE = FinetuneSettings(
-    max_steps=40, per_device_train_batch_size=16, learning_rate=8e-4, warmup_steps=8, max_seq_length=64
+    max_steps=36, per_device_train_batch_size=16, learning_rate=8e-4, warmup_steps=8, max_seq_length=64
 )
 MAX_INITIAL = 10
 MAX_PARALLEL = 4

@@ -82,7 +82,7 @@ def command(
         str | None, typer.Option(help="Pre-training recipe: a name or a YAML file; demo or cpu_small by default.")
     ] = None,
     pretrain_steps: Annotated[int | None, typer.Option(help="Pre-training steps, instead of the recipe's.")] = None,
-    finetune_steps: Annotated[int | None, typer.Option(help="Steps a task, instead of 40 (demo) or 5 epochs.")] = None,
+    finetune_steps: Annotated[int | None, typer.Option(help="Steps a task, instead of 36 (demo) or 5 epochs.")] = None,
     tasks: Annotated[
         str | None, typer.Option(help="Tasks to score, or 'all'; cola,sst2,mrpc,stsb on the demo, else all there are.")
     ] = None,

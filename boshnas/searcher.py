@@ -13,6 +13,7 @@ from boshnas.maximize import Box, exhaustive, gobi
 from boshnas.penalty import LocalPenalty
 from boshnas.pool import Pool
 from boshnas.surrogates.base import Surrogate
+from boshnas.surrogates.training import one_thread
 from boshnas.trial import Decision, Proposal
 
 _MIN_RESULTS = 2  # one value has no spread: nothing to learn from it
@@ -132,6 +133,7 @@ class Searcher:
         """Ids of `propose`."""
         return [proposal.id for proposal in self.propose(k, pending)]
 
+    @one_thread()
     def propose(self, k: int, pending: Collection[str] = ()) -> list[Proposal]:
         """The next candidates to measure.
 

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from boshnas.errors import InputError
 from boshnas.posterior import Posterior
+from boshnas.surrogates.training import one_thread
 
 Moments = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Mean, epistemic and aleatoric standard deviation, each shape (n,)."""
@@ -35,6 +36,7 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     random_state: int | None = None
 
+    @one_thread()
     def fit(self, X: ArrayLike, y: ArrayLike, noise_std: ArrayLike | None = None) -> Self:
         """Learn from measured rows; forgets what it learned before.
 

@@ -1,11 +1,26 @@
 """Full-batch Adam on one flat parameter vector: the networks here are small, so per-call overhead is what costs."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
 Shape = tuple[int, ...]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: arrays this small are done before several threads have met.
+
+    Beside busy workers it is more than that: a thread that waits for a core keeps all others waiting, at every product.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def unpack(flat: torch.Tensor, shapes: Sequence[Shape]) -> list[torch.Tensor]:

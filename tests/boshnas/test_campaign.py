@@ -310,7 +310,7 @@ def test_budget_parallelism_surrogate_and_limits_may_change(
         ({"constraints": ("layers<=2",)}, r"was begun with constraints \[\], got \['layers<=2'\]"),
         ({"baselines": "bert_tiny"}, r"was begun with baselines \[\], got \['bert_tiny'\]"),
         ({"pretrain_steps": 7}, r"was begun with .*max_steps\D*16, got .*7"),
-        ({"finetune_steps": 7}, r"was begun with .*max_steps\D*40, got .*7"),
+        ({"finetune_steps": 7}, r"was begun with .*max_steps\D*36, got .*7"),
         ({"recipe": "cpu_small"}, r"was begun with .*(max_steps|batch_size|vocab_size|learning_rate)"),
     ],
 )
