@@ -44,12 +44,27 @@ def model_card(trial: Trial, settings: Settings, lineage: Lineage) -> str:
     """
     architecture = Architecture.from_model_dict(trial.architecture)
     is_demo = settings.data == DEMO
-    score_name = "demo GLUE score (synthetic data)" if is_demo else "GLUE score"
-    lines = [
+    sections = [
         _metadata(is_demo, lineage),
-        f"# FlexiBERT {trial.id}",
+        *_introduction(trial.id, architecture, lineage.run),
+        *_scores(trial, is_demo),
+        *_weights(lineage, is_demo),
+        *_training(settings, lineage),
+        *_limits(is_demo),
+        "## Citation",
         "",
-        f"A FlexiBERT encoder of {len(architecture.layers)} layers, found by a BOSHNAS search (run `{lineage.run}`).",
+        "Tuli, Dedhia, Tuli, Jha (2023), FlexiBERT: Are current transformer architectures too homogeneous and rigid? "
+        "JAIR 77, arXiv:2205.11656.",
+        "",
+    ]
+    return "\n".join(sections)
+
+
+def _introduction(id_: str, architecture: Architecture, run: str) -> list[str]:
+    return [
+        f"# FlexiBERT {id_}",
+        "",
+        f"A FlexiBERT encoder of {len(architecture.layers)} layers, found by a BOSHNAS search (run `{run}`).",
         "",
         "```python",
         "from transformers import AutoModel, AutoTokenizer",
@@ -66,21 +81,36 @@ def model_card(trial: Trial, settings: Settings, lineage: Lineage) -> str:
         "",
         f"{num_parameters(architecture):,} parameters at 50,265 entries, heads not counted.",
         "",
+    ]
+
+
+def _scores(trial: Trial, is_demo: bool) -> list[str]:
+    name = "demo GLUE score (synthetic data)" if is_demo else "GLUE score"
+    return [
         "## Scores",
         "",
-        f"{score_name} of the search: {trial.score:.2f}, one training with seed {trial.seed}.",
+        f"{name} of the search: {trial.score:.2f}, one training with seed {trial.seed}.",
         "",
         "| task | score |",
         "|---|---|",
         *(f"| {'demo ' if is_demo else ''}{task} | {score:.2f} |" for task, score in trial.task_scores.items()),
         "",
-        *_weights(lineage, is_demo),
+    ]
+
+
+def _training(settings: Settings, lineage: Lineage) -> list[str]:
+    return [
         "## Data and recipe",
         "",
         f"Pre-trained as a masked language model on: {', '.join(lineage.corpus)}.",
         f"Recipe{f' {lineage.recipe_name}' if lineage.recipe_name else ''}: `{lineage.recipe.model_dump_json()}`",
         f"Fine-tuning: `{settings.finetune.model_dump_json()}`",
         "",
+    ]
+
+
+def _limits(is_demo: bool) -> list[str]:
+    return [
         "## Limits",
         "",
         "The demo data is synthetic: a small made-up language. This model knows nothing else, and its scores say "
@@ -88,13 +118,7 @@ def model_card(trial: Trial, settings: Settings, lineage: Lineage) -> str:
         if is_demo
         else "Scores come from one seed and the search's own budget; train longer before you rely on them.",
         "",
-        "## Citation",
-        "",
-        "Tuli, Dedhia, Tuli, Jha (2023), FlexiBERT: Are current transformer architectures too homogeneous and rigid? "
-        "JAIR 77, arXiv:2205.11656.",
-        "",
     ]
-    return "\n".join(lines)
 
 
 def _metadata(is_demo: bool, lineage: Lineage) -> str:

@@ -34,7 +34,7 @@ def refine(
         level: The finer level, from 2.
         best: Good architectures of the coarser levels, best first.
         neighbors: Architectures close to them.
-        limit: At most so many; a uniform sample beyond it.
+        limit: At most so many; beyond it the best ones, and a uniform sample of the others.
         rng: Source of randomness for that sample.
 
     Returns:
@@ -50,7 +50,11 @@ def refine(
     candidates = [architecture for architecture in found if space.refusal(architecture, level) is None]
     if len(candidates) <= limit:
         return candidates
-    return [candidates[index] for index in sorted(rng.choice(len(candidates), size=limit, replace=False))]
+    good = set(best)
+    kept = [index for index, architecture in enumerate(candidates) if architecture in good][:limit]
+    others = np.setdiff1d(np.arange(len(candidates)), kept)
+    drawn = rng.choice(others, size=limit - len(kept), replace=False)
+    return [candidates[index] for index in sorted([*kept, *drawn.tolist()])]
 
 
 def nearest(best: NDArray[np.float64], rows: NDArray[np.float64], num_neighbors: int) -> NDArray[np.intp]:

@@ -34,6 +34,8 @@ def test_refined_candidates_are_distinct_members_within_the_limit(level: int, li
     assert all(MINI.refusal(architecture, level) is None for architecture in found)
     assert len(found) <= limit
     assert len(found) == limit or limit == 100_000
+    allowed = [architecture for architecture in best if MINI.refusal(architecture, level) is None]
+    assert len(set(allowed) & set(found)) == min(limit, len(allowed))
 
 
 def test_what_the_level_does_not_hold_is_left_out() -> None:
