@@ -129,7 +129,7 @@ def check(settings: CampaignSettings) -> Campaign:
     settings = _with_absolute_paths(settings)
     constraints = [Constraint.parse(text) for text in settings.constraints]
     tasks, absent = _tasks(settings)
-    if settings.data not in (DEMO, HUB):
+    if settings.data != DEMO:
         for task in tasks:
             load_task(task, settings.data)
     corpus_files(corpus_paths(settings))

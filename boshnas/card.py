@@ -69,7 +69,7 @@ def _introduction(id_: str, architecture: Architecture, run: str) -> list[str]:
         "```python",
         "from transformers import AutoModel, AutoTokenizer",
         "",
-        'tokenizer = AutoTokenizer.from_pretrained("DIR")',
+        'tokenizer = AutoTokenizer.from_pretrained("DIR", trust_remote_code=True)',
         'model = AutoModel.from_pretrained("DIR", trust_remote_code=True)',
         "```",
         "",

@@ -1,6 +1,7 @@
 """Rows of a task: from the synthetic demo, from a folder of files, or from the hub."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,18 +81,26 @@ def _rows(task: Task, data: str, split: str) -> tuple[list[Row], str]:
     if data == DEMO:
         return list(demo.demo_task(task.name, split)), f"demo {task.name}"
     if data == HUB:
-        name = task.validation_split if split == "validation" else split
-        try:
-            return list(datasets.load_dataset(HUB_NAME, task.name, split=name)), f"{HUB_NAME} {task.name}"
-        except (OSError, ValueError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise InputError(
-                f"--data glue: {task.name} cannot be loaded from the hub ({reason}). Give a folder with --data DIR."
-            ) from None
+        return _from_hub(task, task.validation_split if split == "validation" else split), f"{HUB_NAME} {task.name}"
     path = _file(Path(data), task, split)
     if path is None:
         raise InputError(f"{Path(data) / task.name}: must hold {split} as {' or '.join(SUFFIXES)}, does not.")
     return list(_read(path)), str(path)
+
+
+def _from_hub(task: Task, split: str) -> list[Row]:
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # what it warns of stands in the error below
+    try:
+        return list(datasets.load_dataset(HUB_NAME, task.name, split=split))
+    except (OSError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"--data glue: {task.name} cannot be loaded from the hub ({reason}). Give a folder with --data DIR."
+        ) from None
+    finally:
+        logger.setLevel(level)
 
 
 def _file(folder: Path, task: Task, split: str) -> Path | None:
