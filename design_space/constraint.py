@@ -1,5 +1,6 @@
 """Limits on an architecture that are known before any training."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ QUANTITIES: dict[str, Callable[[Architecture], float]] = {
     "layers": lambda architecture: len(architecture.layers),
 }
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {"<=": le, ">=": ge, "<": lt, ">": gt, "==": eq}
-_FORM = re.compile(r"\s*([A-Za-z_]+)\s*(<=|>=|==|<|>)\s*([-+0-9._eE]+)\s*")
+_FORM = re.compile(r"\s*([A-Za-z_]+)\s*(<=|>=|==|<|>)\s*([-+0-9.eE]+)\s*")
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,12 @@ class Constraint:
         if quantity not in QUANTITIES:
             raise InputError(f"constraint: quantity must be one of {', '.join(QUANTITIES)}, got {quantity!r}.")
         try:
-            return cls(quantity, comparison, float(limit))
+            value = float(limit)
         except ValueError:
             raise InputError(f"constraint: the limit must be a number, got {limit!r}.") from None
+        if math.isinf(value):
+            raise InputError(f"constraint: the limit must be finite, got {limit!r}.")
+        return cls(quantity, comparison, value)
 
     def holds(self, architecture: Architecture) -> bool:
         """True where the architecture is within the limit."""

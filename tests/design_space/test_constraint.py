@@ -22,7 +22,7 @@ def test_parse(text: str, parsed: tuple[str, str, float]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "params", "params<=", "<=3", "params=3", "params<=3 M", "params<=nan", "params!=3"]
+    "text", ["", "params", "params<=", "<=3", "params=3", "params<=3 M", "params<=nan", "params!=3", "params<=1_0"]
 )
 def test_text_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="constraint: must have the form 'params<=12e6', got"):
@@ -38,6 +38,11 @@ def test_unknown_quantity_is_refused_with_the_choices() -> None:
 def test_limit_that_is_no_number_is_refused(limit: str) -> None:
     with pytest.raises(InputError, match=f"the limit must be a number, got '{limit}'"):
         Constraint.parse(f"params<={limit}")
+
+
+def test_limit_beyond_every_number_is_refused() -> None:
+    with pytest.raises(InputError, match="the limit must be finite, got '1e999'"):
+        Constraint.parse("params<=1e999")
 
 
 @pytest.mark.parametrize(
