@@ -200,8 +200,7 @@ class _Group:
     @cached_property
     def num_edges(self) -> Ints:
         """Of each graph, shape (n,): two a head, one more than its nodes a stack, a residual around both, one out."""
-        heads, chains = self.total_heads[self.heads_of], self.lengths.sum(axis=1)[self.chains_of]
-        return np.asarray(2 * heads + chains + 3 * self.depth + 1)
+        return np.asarray(self.num_nodes + self.total_heads[self.heads_of] + self.depth - 1)
 
     @cached_property
     def tails(self) -> NDArray[np.float64]:
@@ -278,6 +277,7 @@ def _blocks(ours: _Group, theirs: _Group, edge: float) -> Iterator[tuple[Ints, I
     """Row numbers, column numbers and distances, block by block; ours are no deeper than theirs."""
     alignments = _alignments(ours.depth, theirs.depth)
     kept_by_chains = _chain_table(ours, theirs, alignments)
+    has_shifts = alignments.num_shifts.any()
     for block, row in ours.rows_by_heads():
         heads = _kept_by_heads(ours, row, theirs, alignments) + alignments.num_kept
         more_heads = ours.total_heads[row] - theirs.total_heads
@@ -285,8 +285,9 @@ def _blocks(ours: _Group, theirs: _Group, edge: float) -> Iterator[tuple[Ints, I
         for place, member in enumerate(block):
             kept = heads[theirs.heads_of]
             kept += kept_by_chains(ours.chains_of[member], theirs.chains_of, more_heads[theirs.heads_of])
-            room = np.maximum(theirs.num_nodes - ours.num_nodes[member], 0)
-            kept[room[:, None] < alignments.num_shifts] = 0
+            if has_shifts:
+                room = np.maximum(theirs.num_nodes - ours.num_nodes[member], 0)
+                kept[room[:, None] < alignments.num_shifts] = 0
             num_edges = ours.num_edges[member] + theirs.num_edges
             cells[place] += edge * (num_edges - 2 * kept.max(axis=1))
         yield ours.members[block], theirs.members, cells

@@ -22,16 +22,6 @@ from design_space.model.presets import preset
 from pretrain.corpus import PackedCorpus
 from pretrain.tokenizer import load_tokenizer
 
-TINY = """
-architecture:
-  encoder_layers: [2, 4]
-  hidden_size: [32, 64]
-  num_heads: [2]
-  operation_types: [sa, l, c]
-  operation_parameters: {sa: [sdp], l: [dft], c: [5]}
-  feed-forward_hidden: [64]
-  number_of_feed-forward_stacks: [1, 2]
-"""
 RECIPE = "{max_steps: 20, per_device_train_batch_size: 4, max_seq_length: 16, learning_rate: 1.0e-3, %s}"
 TEXT = "\n".join(
     f"the {colour} cat {verb} a mat" for colour in ("red", "blue", "old") for verb in ("sees", "wants") * 40
@@ -39,9 +29,9 @@ TEXT = "\n".join(
 
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> str:
+def tiny(tmp_path: Path, tiny_text: str) -> str:
     path = tmp_path / "tiny.yaml"
-    path.write_text(TINY)
+    path.write_text(tiny_text)
     return str(path)
 
 
@@ -298,7 +288,8 @@ def test_the_identity_of_a_run_can_be_read_again(settings: CampaignSettings, beg
 def test_budget_parallelism_surrogate_and_limits_may_change(
     settings: CampaignSettings, begun: Path, changes: dict[str, Any]
 ):
-    open_store(check(replace(settings, **changes)), begun, resume=True).close()
+    with open_store(check(replace(settings, **changes)), begun, resume=True) as store:
+        assert store.identity["seed"] == settings.seed
 
 
 @pytest.mark.parametrize(
@@ -323,8 +314,8 @@ def test_what_belongs_to_a_run_may_not_change(
     assert digest(begun) == before
 
 
-def test_a_space_file_that_was_edited_is_refused(settings: CampaignSettings, begun: Path):
-    Path(settings.space).write_text(TINY.replace("[1, 2]", "[1, 3]"))
+def test_a_space_file_that_was_edited_is_refused(settings: CampaignSettings, begun: Path, tiny_text: str):
+    Path(settings.space).write_text(tiny_text.replace("[1, 2]", "[1, 3]"))
     with pytest.raises(ValueError, match="was begun with space_content"):
         open_store(check(settings), begun, resume=True)
 

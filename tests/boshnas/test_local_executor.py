@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -189,7 +190,9 @@ def test_a_worker_whose_driver_is_gone_already_ends_at_once():
 
 def test_a_worker_started_by_hand_is_not_watched(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv(DRIVER_PID_VARIABLE, raising=False)
+    before = threading.enumerate()
     exit_with_driver()
+    assert threading.enumerate() == before
 
 
 def test_the_result_of_another_job_is_refused(tmp_path: Path):

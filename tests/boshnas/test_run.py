@@ -12,23 +12,12 @@ from boshnas.run import main
 from boshnas.store import STORE_FILE, Store
 from boshnas.trial import Decision, Proposal, Status, Trial
 
-TINY = """
-architecture:
-  encoder_layers: [2, 4]
-  hidden_size: [32, 64]
-  num_heads: [2]
-  operation_types: [sa, l, c]
-  operation_parameters: {sa: [sdp], l: [dft], c: [5]}
-  feed-forward_hidden: [64]
-  number_of_feed-forward_stacks: [1, 2]
-"""
-
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, tiny_text: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the command runs: with a space, a run, and a folder without tasks."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny.yaml").write_text(TINY)
+    (tmp_path / "tiny.yaml").write_text(tiny_text)
     (tmp_path / "no_tasks").mkdir()
     return tmp_path
 
@@ -104,10 +93,10 @@ def test_bad_input_is_told_in_one_line(
     ],
 )
 def test_a_wrong_space_file_is_told_in_one_line(
-    folder: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, expected: str
+    folder: Path, tiny_text: str, capsys: pytest.CaptureFixture[str], old: str, new: str, expected: str
 ):
-    assert TINY.count(old) == 1
-    (folder / "wrong.yaml").write_text(TINY.replace(old, new))
+    assert tiny_text.count(old) == 1
+    (folder / "wrong.yaml").write_text(tiny_text.replace(old, new))
     line = refused(capsys, "--space", "wrong.yaml")
     assert line.startswith("wrong.yaml: ")
     assert expected in line

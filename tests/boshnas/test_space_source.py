@@ -15,23 +15,13 @@ from design_space.model.presets import preset
 from design_space.neighbors import biased_overlap
 from design_space.space import DesignSpace
 
-TINY = """
-architecture:
-  encoder_layers: [2, 4]
-  hidden_size: [32, 64]
-  num_heads: [2]
-  operation_types: [sa, l, c]
-  operation_parameters: {sa: [sdp], l: [dft], c: [5]}
-  feed-forward_hidden: [64, 128]
-  number_of_feed-forward_stacks: [1, 2]
-"""
 SHALLOW = Constraint.parse("layers<=2")
 
 
 @pytest.fixture(scope="module")
-def space(tmp_path_factory: pytest.TempPathFactory) -> DesignSpace:
+def space(tmp_path_factory: pytest.TempPathFactory, tiny_text: str) -> DesignSpace:
     path: Path = tmp_path_factory.mktemp("space") / "tiny.yaml"
-    path.write_text(TINY)
+    path.write_text(tiny_text.replace("hidden: [64]", "hidden: [64, 128]"))
     return DesignSpace.load(path)
 
 
