@@ -71,8 +71,7 @@ class Campaign:
 
     Attributes:
         settings: As given.
-        space: Loaded.
-        constraints: Parsed.
+        space: Loaded, within the constraints.
         tasks: To score.
         absent_tasks: Tasks of GLUE that the data does not have.
         baselines: Architectures by name.
@@ -81,12 +80,11 @@ class Campaign:
         num_initial: Random proposals at the start.
         gpus: Identifiers of the GPUs to use.
         num_parallel: Evaluations at a time.
-        source: Candidates within the constraints.
+        source: Candidates of the space.
     """
 
     settings: CampaignSettings
     space: DesignSpace
-    constraints: Sequence[Constraint]
     tasks: Sequence[Task]
     absent_tasks: Sequence[str]
     baselines: Mapping[str, Architecture]
@@ -108,12 +106,12 @@ class Campaign:
         settings = self.settings
         return {
             "space": settings.space,
-            "space_content": self.space.content.model_dump(mode="json", by_alias=True),
+            "space_content": self.space.content.model_dump(mode="json", by_alias=True, exclude={"constraints"}),
             "seed": settings.seed,
             "data": settings.data,
             "corpus_paths": corpus_paths(settings),
             "worker": self.worker.model_dump(mode="json"),
-            "constraints": list(settings.constraints),
+            "constraints": list(map(str, self.space.constraints)),
             "baselines": list(self.baselines),
         }
 
@@ -127,7 +125,12 @@ def check(settings: CampaignSettings) -> Campaign:
     _check_numbers(settings)
     space = DesignSpace.load(settings.space)
     settings = _with_absolute_paths(settings)
-    constraints = [Constraint.parse(text) for text in settings.constraints]
+    if space.per_head:
+        raise InputError(
+            f"--space: {space.name} has one operation a head, for which there is no model to train yet. "
+            "Sample and measure it with `python -m design_space`."
+        )
+    space = space.within([Constraint.parse(text) for text in settings.constraints])
     tasks, absent = _tasks(settings)
     if settings.data != DEMO:
         for task in tasks:
@@ -140,7 +143,6 @@ def check(settings: CampaignSettings) -> Campaign:
     return Campaign(
         settings=settings,
         space=space,
-        constraints=constraints,
         tasks=tasks,
         absent_tasks=absent,
         baselines={name: preset(name) for name in baselines},
@@ -149,7 +151,7 @@ def check(settings: CampaignSettings) -> Campaign:
         num_initial=initial,
         gpus=gpus,
         num_parallel=settings.parallel or len(gpus) or min(MAX_PARALLEL, os.cpu_count() or 1),
-        source=SpaceSource(space, constraints, settings.seed),
+        source=SpaceSource(space, settings.seed),
     )
 
 

@@ -18,7 +18,6 @@ from transformers import AutoModelForMaskedLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from boshnas.card import Lineage, model_card
-from boshnas.command_line import run_app
 from boshnas.errors import InputError
 from boshnas.job import CHECKPOINT_FOLDER
 from boshnas.loop import best_trial, job_folder
@@ -26,6 +25,7 @@ from boshnas.store import STORE_FILE, Store
 from boshnas.trial import Status, Trial
 from boshnas.worker import MAX_POSITIONS, Settings, finetune_arguments
 from design_space.architecture import Architecture
+from design_space.command_line import run_app
 from design_space.model import (
     FlexiBertConfig,
     FlexiBertForMaskedLM,
@@ -282,7 +282,7 @@ def main(words: Sequence[str]) -> int:
     """Run the command; its exit code."""
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    return run_app(app, "python -m boshnas.export", words)
+    return run_app(app, "python -m boshnas.export", words, InputError)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,13 @@ from rich.table import Table
 from transformers.utils import logging as transformers_logging
 
 from boshnas.campaign import Campaign, CampaignSettings, check, open_store, params_of, run
-from boshnas.command_line import run_app
 from boshnas.errors import InputError
 from boshnas.export import ExportRequest, export
 from boshnas.loop import OUT_OF_TIME, best_trial, results_of
 from boshnas.store import STORE_FILE, Store
 from boshnas.trial import Decision, Status, Trial
 from boshnas.view import LiveView, PlainView
+from design_space.command_line import run_app
 from finetune.data import DEMO
 
 NUM_SHOWN = 5
@@ -182,7 +182,7 @@ def _print_plan(campaign: Campaign, output: Output) -> None:
     plan = {
         "space": campaign.space.name,
         "levels": [
-            {"level": level, "size": campaign.space.size(level), "budget": budget}
+            {"level": level, "size": campaign.space.size_if_countable(level), "budget": budget}
             for level, budget in zip(campaign.space.levels, campaign.level_budgets, strict=True)
         ],
         "initial": campaign.num_initial,
@@ -248,7 +248,7 @@ def _level(campaign: Campaign, level: int, searched: Sequence[Trial]) -> dict[st
     best = best_trial(here)
     return {
         "level": level,
-        "size": campaign.space.size(level),
+        "size": campaign.space.size_if_countable(level),
         "num_evaluated": sum(trial.status is Status.FINISHED for trial in here),
         "best": best and {"id": best.id, "score": best.score},
     }
@@ -284,7 +284,7 @@ def main(words: Sequence[str]) -> int:
     """Run the command; its exit code."""
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    return run_app(app, "python -m boshnas.run", words)
+    return run_app(app, "python -m boshnas.run", words, InputError)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from boshnas.errors import InputError
 from boshnas.loop import Candidate
 from boshnas.pool import Pool
 from design_space.architecture import Architecture, layer_parameters
-from design_space.constraint import Constraint
-from design_space.embedding import encode
-from design_space.hierarchy import first_candidates, nearest, refine
+from design_space.distance import EditCosts, Graphs, edit_distances
+from design_space.encoding import encode
+from design_space.hierarchy import first_candidates, refine
 from design_space.neighbors import best_parent
 from design_space.space import DesignSpace
 
@@ -26,7 +26,6 @@ class SpaceSource:
     """Candidates of a design space; fills the searcher's pool level by level."""
 
     space: DesignSpace
-    constraints: Sequence[Constraint]
     seed: int
     architectures: dict[str, Architecture] = field(default_factory=dict)
     pool: Pool = field(init=False)
@@ -34,20 +33,17 @@ class SpaceSource:
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng([self.seed, 1])
-        first = self._allowed(first_candidates(self.space, MAX_CANDIDATES, rng))
+        first = first_candidates(self.space, MAX_CANDIDATES, rng)
         if not first:
             raise InputError("--constraint: no architecture of level 1 is within the limits. Relax them.")
         self._first = [architecture.id for architecture in first]
         self.architectures |= dict(zip(self._first, first, strict=True))
         self.pool = Pool(self._first, encode(self.space, first))
 
-    def _allowed(self, architectures: Sequence[Architecture]) -> list[Architecture]:
-        return [a for a in architectures if all(constraint.holds(a) for constraint in self.constraints)]
-
     def add(self, architecture: Architecture) -> None:
-        """Make an architecture known by its id; it joins the pool where some level of the space has it."""
+        """Make an architecture known by its id; it joins the pool where a level has its form, within limits or not."""
         self.architectures[architecture.id] = architecture
-        if any(self.space.refusal(architecture, level) is None for level in self.space.levels):
+        if any(self.space.form_refusal(architecture, level) is None for level in self.space.levels):
             self.pool.extend([architecture.id], encode(self.space, [architecture]))
 
     def open_level(self, level: int, scores: Mapping[str, float]) -> Sequence[str]:
@@ -59,16 +55,23 @@ class SpaceSource:
         if not best:
             best = self.space.sample(level, NUM_BEST, np.random.default_rng([self.seed, level]))
         num_coarser = self._num_coarser.setdefault(level, len(self.pool))
-        rows = nearest(encode(self.space, best), self.pool.X[:num_coarser], NUM_NEIGHBORS + 1)
-        neighbors = [self.architectures[self.pool.ids[row]] for row in rows]
+        coarser = [self.architectures[id_] for id_ in self.pool.ids[:num_coarser]]
+        neighbors = self._neighbors(best, coarser)
         rng = np.random.default_rng([self.seed, level])
-        found = self._allowed(refine(self.space, level, best, neighbors, MAX_REFINED, rng))
+        found = refine(self.space, level, best, neighbors, MAX_REFINED, rng)
         if not found:
             return []
         ids = [architecture.id for architecture in found]
         self.architectures |= dict(zip(ids, found, strict=True))
         self.pool.extend(ids, encode(self.space, found))
         return ids
+
+    def _neighbors(self, best: Sequence[Architecture], others: Sequence[Architecture]) -> list[Architecture]:
+        """The architectures at the least graph edit distance from each of the best, these among them."""
+        costs = EditCosts.of(self.space)
+        matrix = edit_distances(Graphs(best, costs), Graphs(others, costs))
+        rows = np.argsort(matrix, axis=1, kind="stable")[:, : NUM_NEIGHBORS + 1]
+        return [others[row] for row in dict.fromkeys(rows.ravel().tolist())]
 
     def describe(self, id_: str) -> Candidate:
         """Architecture and flat parameters; without the latter where the space does not have them."""

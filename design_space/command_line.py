@@ -2,12 +2,17 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import typer
 
 from design_space.errors import InputError
 
 INPUT_WRONG = 2
 INTERRUPTED = 130
+
+# What typer raises for a word that it cannot read, whichever click it stands on.
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def exit_code(command: Callable[[], int | None], *input_errors: type[Exception]) -> int:
@@ -30,3 +35,30 @@ def exit_code(command: Callable[[], int | None], *input_errors: type[Exception])
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
+
+
+def run_app(app: typer.Typer, name: str, words: Sequence[str], *input_errors: type[Exception]) -> int:
+    """Run a typer app on a command line, so that every refusal is one line.
+
+    Args:
+        app: With one command or more.
+        name: How it is called, for errors and help.
+        words: After the name.
+        *input_errors: As in `exit_code`.
+
+    Returns:
+        Exit code: 0 done, 2 bad input, 130 interrupted, or what the command returned.
+    """
+    command = typer.main.get_command(app)
+
+    def run() -> int | None:
+        try:
+            outcome = command.main(list(words), prog_name=name, standalone_mode=False)
+        except typer.Abort:
+            raise KeyboardInterrupt from None
+        except _USAGE_ERROR as error:
+            message: str = error.format_message()  # type: ignore[attr-defined]
+            raise InputError(f"{name}: {message.rstrip('.')}. See --help.") from None
+        return outcome if isinstance(outcome, int) else None
+
+    return exit_code(run, *input_errors)

@@ -8,12 +8,13 @@ from operator import eq, ge, gt, le, lt
 from typing import Self
 
 from design_space.architecture import Architecture
-from design_space.counts import num_parameters
+from design_space.counts import Quantity, flops, parameters
 from design_space.errors import InputError
 
-QUANTITIES: dict[str, Callable[[Architecture], float]] = {
-    "params": num_parameters,
-    "layers": lambda architecture: len(architecture.layers),
+QUANTITIES: dict[str, Quantity] = {
+    "params": parameters(),
+    "flops": flops(),
+    "layers": Quantity(embedding=lambda width: 0, layer=lambda layer: 1, joint=lambda before, after: 0, per_head=True),
 }
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {"<=": le, ">=": ge, "<": lt, ">": gt, "==": eq}
 _FORM = re.compile(r"\s*([A-Za-z_]+)\s*(<=|>=|==|<|>)\s*([-+0-9.eE]+)\s*")
@@ -53,6 +54,23 @@ class Constraint:
             raise InputError(f"constraint: the limit must be finite, got {limit!r}.")
         return cls(quantity, comparison, value)
 
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.rule}"
+
+    @property
+    def rule(self) -> str:
+        """Comparison and limit, such as `<= 12000000`."""
+        limit = int(self.limit) if self.limit.is_integer() else self.limit
+        return f"{self.comparison} {limit}"
+
+    def value(self, architecture: Architecture) -> int:
+        """What the limit is on."""
+        return QUANTITIES[self.quantity].of(architecture)
+
+    def allows(self, value: float) -> bool:
+        """True where a value is within the limit."""
+        return _COMPARISONS[self.comparison](value, self.limit)
+
     def holds(self, architecture: Architecture) -> bool:
         """True where the architecture is within the limit."""
-        return _COMPARISONS[self.comparison](QUANTITIES[self.quantity](architecture), self.limit)
+        return self.allows(self.value(architecture))

@@ -1,14 +1,13 @@
 """From the best of a coarse level to the candidates of the next, finer one."""
 
-import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from design_space.architecture import Architecture, Layer
+from design_space.architecture import Architecture
 from design_space.space import DesignSpace
+from design_space.variation import mutations
 
 
 def first_candidates(space: DesignSpace, limit: int, rng: np.random.Generator) -> list[Architecture]:
@@ -26,8 +25,8 @@ def refine(
 ) -> list[Architecture]:
     """Candidates of a finer level around and between good architectures.
 
-    Around: each one-layer change of a best architecture that the level allows. Between: stacks that take each layer
-    from one of two architectures of equal depth, the one a best one, the other a best one or a neighbour.
+    Around: each one-step mutation of a best architecture. Between: each stack of layers is taken from
+    one of two architectures of equal depth, the one a best one, the other a best one or a neighbour.
 
     Args:
         space: Holds the levels.
@@ -40,13 +39,14 @@ def refine(
     Returns:
         Distinct architectures of the level, `best` among them where the level contains them.
     """
+    per_stack = space.content.levels[level - 1].layers_per_stack
     found: dict[Architecture, None] = {}
     for architecture in best:
         found.setdefault(architecture)
-        found.update(dict.fromkeys(_one_layer_changes(space, level, architecture)))
+        found.update(dict.fromkeys(mutations(space, level, architecture)))
     for one, other in itertools.product(best, [*best, *neighbors]):
         if len(one.layers) == len(other.layers) and one != other:
-            found.update(dict.fromkeys(_mixes(one, other, limit, rng)))
+            found.update(dict.fromkeys(_mixes(one, other, per_stack, limit, rng)))
     candidates = [architecture for architecture in found if space.refusal(architecture, level) is None]
     if len(candidates) <= limit:
         return candidates
@@ -57,46 +57,15 @@ def refine(
     return [candidates[index] for index in sorted([*kept, *drawn.tolist()])]
 
 
-def nearest(best: NDArray[np.float64], rows: NDArray[np.float64], num_neighbors: int) -> NDArray[np.intp]:
-    """Rows nearest to any of some points.
-
-    Args:
-        best: Points, shape (k, d).
-        rows: Candidates, shape (n, d).
-        num_neighbors: For each point.
-
-    Returns:
-        Distinct row numbers, nearest first point by point, shape (<= k × num_neighbors,).
-    """
-    distances = np.linalg.norm(rows[None, :, :] - best[:, None, :], axis=-1)
-    order = np.argsort(distances, axis=1, kind="stable")[:, :num_neighbors]
-    return np.array(list(dict.fromkeys(order.ravel().tolist())), dtype=np.intp)
-
-
-def _one_layer_changes(space: DesignSpace, level: int, architecture: Architecture) -> Iterator[Architecture]:
-    """Every architecture that differs in one field of one layer."""
-    layers = space.layers(level)
-    for slot, layer in enumerate(architecture.layers):
-        for other in layers:
-            if _num_differences(layer, other) == 1:
-                yield Architecture((*architecture.layers[:slot], other, *architecture.layers[slot + 1 :]))
-
-
-def _num_differences(one: Layer, other: Layer) -> int:
-    differ = [
-        field.name for field in dataclasses.fields(Layer) if getattr(one, field.name) != getattr(other, field.name)
-    ]
-    # An operation and its parameter change together.
-    return len(set(differ) - {"parameter"}) if "operation" in differ else len(differ)
-
-
-def _mixes(one: Architecture, other: Architecture, limit: int, rng: np.random.Generator) -> Iterator[Architecture]:
-    """Architectures that take each layer from one of two; all of them, or `limit` random ones."""
-    depth = len(one.layers)
-    if 2**depth <= limit:
-        masks: Sequence[Sequence[bool]] = list(itertools.product([False, True], repeat=depth))
+def _mixes(
+    one: Architecture, other: Architecture, per_stack: int, limit: int, rng: np.random.Generator
+) -> Iterator[Architecture]:
+    """Architectures that take each stack of layers from one of two; all of them, or `limit` random ones."""
+    num_stacks = len(one.layers) // per_stack
+    if 2**num_stacks <= limit:
+        masks: Sequence[Sequence[bool]] = list(itertools.product([False, True], repeat=num_stacks))
     else:
-        masks = (rng.random((limit, depth)) < 0.5).tolist()
+        masks = (rng.random((limit, num_stacks)) < 0.5).tolist()
     pairs = list(zip(one.layers, other.layers, strict=True))
     for mask in masks:
-        yield Architecture(tuple(pair[take] for pair, take in zip(pairs, mask, strict=True)))
+        yield Architecture(tuple(pair[mask[slot // per_stack]] for slot, pair in enumerate(pairs)))

@@ -1,10 +1,57 @@
-"""Which trained architecture can lend its weights."""
+"""Which architectures lie close: in feature or embedding space, or by the layers they share from the input on."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from design_space.architecture import Architecture
 
 MIN_OVERLAP = 0.8
+_BLOCK_CELLS = 20_000_000
+
+
+def nearest(
+    points: NDArray[np.float64], rows: NDArray[np.float64], num_neighbors: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The rows nearest to each point.
+
+    Args:
+        points: Shape (m, d), such as points of an embedding.
+        rows: Candidates, shape (n, d).
+        num_neighbors: For each point, k; all rows where there are fewer.
+
+    Returns:
+        Row numbers, nearest first, of equals the first one first, shape (m, k); and their Euclidean distances.
+    """
+
+    def block(part: slice) -> NDArray[np.float64]:
+        return np.asarray(cdist(points[part], rows))
+
+    return _least(block, len(points), len(rows), num_neighbors)
+
+
+def most_overlapping(
+    targets: Sequence[Architecture], sources: Sequence[Architecture], num_neighbors: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The sources that share most with each target, by biased overlap.
+
+    Args:
+        targets: m architectures.
+        sources: n architectures.
+        num_neighbors: For each target, k; all sources where there are fewer.
+
+    Returns:
+        Numbers of the sources, greatest overlap first, of equals the first one first, shape (m, k); and the overlaps.
+    """
+    ours, theirs = _blocks(targets, sources)
+
+    def block(part: slice) -> NDArray[np.float64]:
+        return -_overlaps(ours[part], theirs)
+
+    numbers, negated = _least(block, len(targets), len(sources), num_neighbors)
+    return numbers, -negated
 
 
 def biased_overlap(source: Architecture, target: Architecture) -> float:
@@ -20,19 +67,7 @@ def biased_overlap(source: Architecture, target: Architecture) -> float:
     Returns:
         In [0, 1]; 1 where all blocks of the target stand in the source.
     """
-    equal = 0
-    for ours, theirs in zip(target.layers, source.layers, strict=False):
-        same_operation = (ours.operation, ours.parameter, ours.hidden_size, ours.num_heads) == (
-            theirs.operation,
-            theirs.parameter,
-            theirs.hidden_size,
-            theirs.num_heads,
-        )
-        equal += same_operation
-        if ours != theirs:
-            break
-        equal += 1
-    return equal / (2 * len(target.layers))
+    return float(_overlaps(*_blocks([target], [source]))[0, 0])
 
 
 def best_parent(
@@ -48,9 +83,63 @@ def best_parent(
     Returns:
         The parent and its overlap, or None.
     """
-    best: tuple[Architecture, float] | None = None
-    for source in trained:
-        overlap = biased_overlap(source, target)
-        if overlap >= min_overlap and (best is None or overlap > best[1]):
-            best = (source, overlap)
-    return best
+    sources = list(trained)
+    if not sources:
+        return None
+    numbers, overlaps = most_overlapping([target], sources, 1)
+    overlap = float(overlaps[0, 0])
+    return (sources[numbers[0, 0]], overlap) if overlap >= min_overlap else None
+
+
+def _blocks(*several: Sequence[Architecture]) -> list[NDArray[np.int32]]:
+    """The blocks of each architecture as numbers, the same for equal blocks, −1 beyond the end; each (n, blocks)."""
+    numbers: dict[object, int] = {}
+    most = max((2 * len(architecture.layers) for group in several for architecture in group), default=0)
+    tables = []
+    for group in several:
+        table = np.full((len(group), most), -1, dtype=np.int32)
+        for row, architecture in enumerate(group):
+            for slot, layer in enumerate(architecture.layers):
+                for place, block in enumerate((layer.operation_block, layer.feed_forward)):
+                    table[row, 2 * slot + place] = numbers.setdefault(block, len(numbers))
+        tables.append(table)
+    return tables
+
+
+def _overlaps(targets: NDArray[np.int32], sources: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Biased overlap of each pair, shape (m, n)."""
+    equal = np.zeros((len(targets), len(sources)), dtype=np.int16)
+    alive = np.ones(equal.shape, dtype=bool)
+    for ours, theirs in zip(targets.T, sources.T, strict=True):
+        alive &= (ours[:, None] == theirs) & (ours >= 0)[:, None]
+        equal += alive
+    return np.asarray(equal / (targets >= 0).sum(axis=1)[:, None])
+
+
+def _least(
+    block: Callable[[slice], NDArray[np.float64]], num_rows: int, num_columns: int, number: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The least entries of each row of a matrix that is made block by block, and where they stand."""
+    number = min(number, num_columns)
+    columns = np.empty((num_rows, number), dtype=np.intp)
+    values = np.empty((num_rows, number))
+    step = max(1, _BLOCK_CELLS // max(num_columns, 1))
+    for start in range(0, num_rows, step):
+        part = slice(start, start + step)
+        cells = block(part)
+        columns[part] = _first_least(cells, number)
+        values[part] = np.take_along_axis(cells, columns[part], axis=1)
+    return columns, values
+
+
+def _first_least(cells: NDArray[np.float64], number: int) -> NDArray[np.intp]:
+    """Columns of the least entries of each row, ascending, of equals the first one first, shape (m, number)."""
+    if number in (0, cells.shape[1]):
+        return np.argsort(cells, axis=1, kind="stable")[:, :number]
+    bound = np.partition(cells, number - 1, axis=1)[:, number - 1 : number]
+    below, ties = cells < bound, cells == bound
+    room = number - below.sum(axis=1, keepdims=True)
+    chosen = below | (ties & (ties.cumsum(axis=1) <= room))
+    columns = np.nonzero(chosen)[1].reshape(len(cells), number)
+    order = np.argsort(np.take_along_axis(cells, columns, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(columns, order, axis=1)

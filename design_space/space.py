@@ -1,22 +1,35 @@
 """A design space: which architectures exist at each level, counted and drawn without listing them."""
 
+import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
-from design_space.architecture import Architecture, Layer, layer_choices
+from design_space.architecture import Architecture
+from design_space.choices import Axis, axes_of, check_not_empty
+from design_space.constraint import Constraint
 from design_space.errors import InputError
-from design_space.space_file import LevelFile, SpaceFile, read_space
+from design_space.layer import AnyLayer, Head, Layer, MixedLayer
+from design_space.layer_table import LayerTable
+from design_space.limited_sampling import LimitedDraws
+from design_space.space_file import check_space, read_space
+from design_space.space_schema import SpaceFile
+from design_space.tally import Tally
+
+MAX_ENUMERATED = 100_000_000
+_MAX_LAYERS = 100_000
+_MAX_MISSES = 20_000  # draws in a row that break a limit or are known
+_FEW = 2  # times as many as wanted: then they are counted first
 
 
 @dataclass(frozen=True)
 class DesignSpace:
-    """Encoders whose layers are chosen freely from one set of layers.
+    """Encoders whose layers are chosen from the same fields, freely or by the file's rules.
 
     Attributes:
         name: Of the preset or file.
@@ -38,7 +51,22 @@ class DesignSpace:
         Raises:
             InputError: If it does not exist or breaks a rule.
         """
-        return cls(*read_space(name_or_file))
+        name, content = read_space(name_or_file)
+        space = cls(name, content)
+        for level in space.levels:
+            per_stack = space._per_stack(level)
+            check_not_empty(space.axes(level), [depth // per_stack for depth in space.depths], per_stack, name)
+        return space
+
+    def within(self, constraints: Sequence[Constraint]) -> Self:
+        """The same space with further limits.
+
+        Raises:
+            InputError: If a limit is not known for its architectures.
+        """
+        texts = [*self.content.constraints, *map(str, constraints)]
+        content = {**self.content.model_dump(by_alias=True), "constraints": texts}
+        return dataclasses.replace(self, content=check_space(content, self.name))
 
     @property
     def levels(self) -> range:
@@ -50,70 +78,146 @@ class DesignSpace:
         """Numbers of layers an architecture may have, ascending."""
         return sorted(self.content.architecture.encoder_layers)
 
-    def layers(self, level: int) -> list[Layer]:
-        """Every layer of a level, in a fixed order."""
-        return self._layers_by_level[self._index(level)]
+    @property
+    def per_head(self) -> bool:
+        """True where each head has its own operation."""
+        return self.content.architecture.operation_per_head
 
     @cached_property
-    def _layers_by_level(self) -> list[list[Layer]]:
-        return [self._build_layers(level) for level in self.content.levels]
+    def constraints(self) -> list[Constraint]:
+        """Limits that every architecture keeps."""
+        return [Constraint.parse(text) for text in self.content.constraints]
 
-    def _build_layers(self, level: LevelFile) -> list[Layer]:
-        choices = self.content.architecture
-        operations = [
-            (operation, str(parameter))
-            for operation in choices.operation_types
-            for parameter in choices.operation_parameters[operation]
-        ]
-        stacks: list[tuple[int, ...]] = []
-        for num_feed_forwards in choices.num_feed_forwards:
-            if level.free_feed_forward:
-                stacks += itertools.product(choices.feed_forward_hidden, repeat=num_feed_forwards)
-            else:
-                stacks += [(size,) * num_feed_forwards for size in choices.feed_forward_hidden]
-        return [
-            Layer(operation, parameter, hidden_size, num_heads, stack)
-            for (operation, parameter), hidden_size, num_heads, stack in itertools.product(
-                operations, choices.hidden_size, choices.num_heads, stacks
-            )
-        ]
+    @cached_property
+    def _allowed_depths(self) -> list[int]:
+        """The depths within the limits on the number of layers."""
+        limits = [constraint for constraint in self.constraints if constraint.quantity == "layers"]
+        return [depth for depth in self.depths if all(limit.allows(depth) for limit in limits)]
+
+    def axes(self, level: int) -> tuple[Axis, ...]:
+        """The fields of a level's layers, with their values and rules."""
+        return self._axes_by_level[self._index(level)]
+
+    @cached_property
+    def _axes_by_level(self) -> list[tuple[Axis, ...]]:
+        return [axes_of(self.content, level) for level in self.content.levels]
+
+    def layers(self, level: int) -> list[AnyLayer]:
+        """Every layer that a level's fields can form, in a fixed order.
+
+        Raises:
+            InputError: If they are more than 100,000.
+        """
+        axes = self.axes(level)
+        number = int(np.prod([len(axis.values) for axis in axes], dtype=object))
+        if number > _MAX_LAYERS:
+            raise InputError(f"{self.name}: level {level} has {number} layers, more than {_MAX_LAYERS}.")
+        return [self._make_layer(*values) for values in itertools.product(*(axis.values for axis in axes))]
+
+    @property
+    def _make_layer(self) -> Callable[..., AnyLayer]:
+        return _mixed_layer if self.per_head else _uniform_layer
 
     def size(self, level: int) -> int:
-        """Exact number of architectures of a level."""
-        return sum(self._sizes_by_depth(level))
+        """Exact number of architectures of a level.
 
-    def _sizes_by_depth(self, level: int) -> list[int]:
-        per_stack = self.content.levels[self._index(level)].layers_per_stack
-        num_layers = len(self.layers(level))
-        return [num_layers ** (depth // per_stack) for depth in self.depths]
+        Raises:
+            InputError: If there is no such level, or its limits make an exact count too costly.
+        """
+        if not self._sum_limits:
+            return self._num_ranks(level)
+        tally = Tally(self._layer_table(level))
+        return sum(tally.count(number, self._per_stack(level)) for number in self._num_slots(level))
 
-    def architecture_at(self, level: int, index: int) -> Architecture:
-        """The architecture of a given rank, in the order of `enumerate`.
+    def size_if_countable(self, level: int) -> int | None:
+        """Exact number of architectures of a level; None where its limits make that too costly."""
+        try:
+            return self.size(level)
+        except InputError:
+            self._index(level)
+            return None
+
+    @cached_property
+    def _sum_limits(self) -> list[Constraint]:
+        """Limits on what the layers add up to."""
+        return [constraint for constraint in self.constraints if constraint.quantity != "layers"]
+
+    def _layer_table(self, level: int) -> LayerTable:
+        self.layers(level)  # refused where they are too many
+        return LayerTable(self.axes(level), _uniform_layer, self._sum_limits)
+
+    def _num_slots(self, level: int) -> list[int]:
+        """Stacks of equal layers that an allowed architecture may have."""
+        return [depth // self._per_stack(level) for depth in self._allowed_depths]
+
+    def _num_ranks(self, level: int) -> int:
+        return sum(self._sizes(level))
+
+    def _sizes(self, level: int) -> list[int]:
+        """Number of architectures of each allowed depth, other limits aside."""
+        per_stack, axes = self._per_stack(level), self.axes(level)
+        sizes = []
+        for depth in self._allowed_depths:
+            size = 1
+            for axis in axes:
+                size *= axis.num_sequences(axis.allowed(depth // per_stack, per_stack))
+            sizes.append(size)
+        return sizes
+
+    def architecture_at(self, level: int, rank: int) -> Architecture:
+        """The architecture of a rank: by depth, then by the sequence of each field.
 
         Args:
             level: From 1.
-            index: In [0, size(level)).
+            rank: In [0, size(level)), the size without limits other than on layers: ranks do not know of those.
 
         Raises:
             InputError: If there is no such level.
-            IndexError: If the index is out of range.
+            IndexError: If the rank is out of range.
         """
-        if not 0 <= index < self.size(level):
-            raise IndexError(f"index must be in [0, {self.size(level)}), got {index}")
-        layers = self.layers(level)
-        per_stack = self.content.levels[self._index(level)].layers_per_stack
-        sizes = self._sizes_by_depth(level)
-        shorter = next(place for place, total in enumerate(itertools.accumulate(sizes)) if index < total)
-        index -= sum(sizes[:shorter])
-        stacks: list[Layer] = []
-        for _ in range(self.depths[shorter] // per_stack):
-            index, digit = divmod(index, len(layers))
-            stacks.append(layers[digit])
-        return Architecture(tuple(layer for layer in reversed(stacks) for _ in range(per_stack)))
+        sizes, per_stack = self._cached_sizes[self._index(level)], self._per_stack(level)
+        if not 0 <= rank < sum(sizes):
+            raise IndexError(f"rank must be in [0, {sum(sizes)}), got {rank}")
+        shorter = next(place for place, total in enumerate(itertools.accumulate(sizes)) if rank < total)
+        rank -= sum(sizes[:shorter])
+        columns: list[list[Any]] = []
+        for axis in reversed(self.axes(level)):
+            allowed = axis.allowed(self._allowed_depths[shorter] // per_stack, per_stack)
+            rank, place = divmod(rank, axis.num_sequences(allowed))
+            columns.append([axis.values[index] for index in axis.sequence_at(allowed, place)])
+        return self.assemble(level, columns[::-1])
+
+    def assemble(self, level: int, columns: Sequence[Sequence[Any]]) -> Architecture:
+        """The architecture with the given values, whether the level holds it or not.
+
+        Args:
+            level: From 1.
+            columns: For each axis of the level its values, one a stack of layers.
+
+        Raises:
+            InputError: If a layer cannot have these values together.
+        """
+        stacks = [self._make_layer(*values) for values in zip(*columns, strict=True)]
+        return Architecture(tuple(layer for layer in stacks for _ in range(self._per_stack(level))))
+
+    @cached_property
+    def _cached_sizes(self) -> list[list[int]]:
+        return [self._sizes(level) for level in self.levels]
 
     def enumerate(self, level: int) -> Iterator[Architecture]:
-        """Every architecture of a level, lazily, in a fixed order."""
-        return (self.architecture_at(level, index) for index in range(self.size(level)))
+        """Every architecture of a level, lazily, in a fixed order.
+
+        Raises:
+            InputError: If there are more than 100,000,000: then the space is implicit.
+        """
+        number = self._num_ranks(level)
+        if number > MAX_ENUMERATED:
+            raise InputError(
+                f"{self.name}: a level of at most {MAX_ENUMERATED} architectures can be enumerated, level {level} has "
+                f"{number}. Use sample, which needs no list."
+            )
+        everything = (self.architecture_at(level, rank) for rank in range(number))
+        return (architecture for architecture in everything if self._within_limits(architecture))
 
     def sample(self, level: int, num_samples: int, rng: np.random.Generator) -> list[Architecture]:
         """Distinct architectures of a level, uniformly, without listing it.
@@ -122,44 +226,107 @@ class DesignSpace:
             level: From 1.
             num_samples: How many; all there are where the level is smaller.
             rng: Source of randomness.
+
+        Raises:
+            InputError: If there is no such level, or 20,000 draws in a row find nothing new.
         """
-        size = self.size(level)
-        if num_samples >= size:
+        number = self._num_ranks(level)
+        if num_samples >= number:
             return list(self.enumerate(level))
-        indices: dict[int, None] = {}
-        while len(indices) < num_samples:
-            indices.setdefault(_random_below(size, rng))
-        return [self.architecture_at(level, index) for index in indices]
+        draw, wanted = partial(self._draw, level, number), num_samples
+        if self._sum_limits:
+            draws = LimitedDraws(self._layer_table(level), self._num_slots(level), self._per_stack(level))
+            if draws.total <= _FEW * num_samples:  # their sums are few, too
+                wanted = min(num_samples, self.size(level))
+            draw = partial(_draw_within, draws)
+        found: dict[Architecture, None] = {}
+        misses = 0
+        while len(found) < wanted:
+            architecture = draw(rng)
+            if architecture not in found and self._within_limits(architecture):
+                found[architecture] = None
+                misses = 0
+            elif (misses := misses + 1) >= _MAX_MISSES:
+                raise InputError(
+                    f"{self.name}: only {len(found)} of {num_samples} architectures of level {level} were found within "
+                    f"{', '.join(self.content.constraints)}; {_MAX_MISSES} draws in a row gave none. Relax the limits."
+                )
+        return list(found)
+
+    def _draw(self, level: int, number: int, rng: np.random.Generator) -> Architecture:
+        return self.architecture_at(level, _random_below(number, rng))
 
     def refusal(self, architecture: Architecture, level: int) -> str | None:
         """Why an architecture is not in a level; None where it is."""
-        allowed = self._layer_set(level)
+        if reason := self.form_refusal(architecture, level):
+            return reason
+        for constraint in self.constraints:
+            if not constraint.holds(architecture):
+                return f"{constraint.quantity} must be {constraint.rule}, got {constraint.value(architecture)}"
+        return None
+
+    def form_refusal(self, architecture: Architecture, level: int) -> str | None:
+        """Why an architecture is not in a level, limits aside; None where it is."""
+        axes, per_stack = self.axes(level), self._per_stack(level)
         if len(architecture.layers) not in self.depths:
             return f"num_layers must be one of {self.depths}, got {len(architecture.layers)}"
-        for number, layer in enumerate(architecture.layers):
-            if layer not in allowed:
-                return f"layer {number}: {layer} is not among the layers of level {level} of {self.name}"
-        per_stack = self.content.levels[self._index(level)].layers_per_stack
+        if architecture.per_head != self.per_head:
+            return f"{self.name} has one operation a {'head' if self.per_head else 'layer'}"
+        for axis in axes:
+            if reason := axis.refusal(architecture.layers):
+                return reason
         for number, layer in enumerate(architecture.layers):
             if layer != architecture.layers[number - number % per_stack]:
                 return f"layer {number}: must equal layer {number - number % per_stack}, {per_stack} layers a stack"
         return None
 
-    def _layer_set(self, level: int) -> frozenset[Layer]:
-        return self._layer_sets[self._index(level)]
-
-    @cached_property
-    def _layer_sets(self) -> list[frozenset[Layer]]:
-        return [frozenset(layers) for layers in self._layers_by_level]
+    def _within_limits(self, architecture: Architecture) -> bool:
+        return all(constraint.holds(architecture) for constraint in self.constraints)
 
     def parameter_choices(self) -> dict[str, list[str | int]]:
-        """Values of each flat parameter over all levels (see `architecture.layer_parameters`)."""
-        return layer_choices([layer for level in self.levels for layer in self.layers(level)], self.depths)
+        """Values of each flat parameter over all levels (see `architecture.layer_parameters`).
+
+        Raises:
+            InputError: If each head has its own operation: the values are too many to list.
+        """
+        if self.per_head:
+            raise InputError(f"{self.name}: one operation a head has too many values to list.")
+        columns: dict[str, set[Any]] = {}
+        for axis in (axis for level in self.levels for axis in self.axes(level)):
+            joined = axis.name in ("operation", "feed_forward")
+            shown = ["-".join(map(str, value)) if joined else value for value in axis.values]
+            columns.setdefault(axis.name, set()).update(shown)
+        values: dict[str, list[str | int]] = {"num_layers": list(self.depths)}
+        for number in range(1, max(self.depths) + 1):
+            values |= {f"layer{number}.{name}": sorted(column) for name, column in columns.items()}
+        return values
+
+    def _per_stack(self, level: int) -> int:
+        return self.content.levels[self._index(level)].layers_per_stack
 
     def _index(self, level: int) -> int:
         if level not in self.levels:
             raise InputError(f"{self.name}: level must be one of {list(self.levels)}, got {level!r}.")
         return level - 1
+
+
+@lru_cache(maxsize=_MAX_LAYERS)
+def _uniform_layer(
+    operation: tuple[str, str], hidden_size: int, num_heads: int, feed_forward: tuple[int, ...]
+) -> Layer:
+    return Layer(*operation, hidden_size, num_heads, feed_forward)
+
+
+def _draw_within(draws: LimitedDraws, rng: np.random.Generator) -> Architecture:
+    return Architecture(draws.draw(rng))
+
+
+_head = lru_cache(maxsize=4096)(Head)
+
+
+def _mixed_layer(operations: Sequence[tuple[str, str]], hidden_size: int, feed_forward: tuple[int, ...]) -> MixedLayer:
+    width = hidden_size // len(operations)
+    return MixedLayer(tuple(_head(*operation, width) for operation in operations), hidden_size, feed_forward)
 
 
 def _random_below(bound: int, rng: np.random.Generator) -> int:

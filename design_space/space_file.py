@@ -1,98 +1,17 @@
-"""The YAML form of a design space, checked key by key."""
+"""Reads the YAML form of a design space, strictly."""
 
 import difflib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError, model_validator
+from pydantic import ValidationError
 
-from design_space.architecture import OPERATIONS, check_operation, check_width
 from design_space.errors import InputError
+from design_space.space_schema import ArchitectureFile, LevelFile, SpaceFile
 
 MAX_BYTES = 1_000_000
-Size = Annotated[int, Field(strict=True, gt=0)]
-Sizes = Annotated[list[Size], Field(min_length=1)]
-
-
-class LevelFile(BaseModel):
-    """One level of the hierarchy.
-
-    Attributes:
-        layers_per_stack: Adjacent layers that are equal.
-        free_feed_forward: True where the sizes of one layer's feed-forward stack may differ.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    layers_per_stack: Size
-    free_feed_forward: bool
-
-
-class ArchitectureFile(BaseModel):
-    """The choices of every layer, under the published names."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    encoder_layers: Sizes
-    hidden_size: Sizes
-    num_heads: Sizes
-    operation_types: Annotated[list[str], Field(min_length=1)]
-    operation_parameters: dict[str, Annotated[list[StrictStr | StrictInt], Field(min_length=1)]]
-    feed_forward_hidden: Annotated[Sizes, Field(alias="feed-forward_hidden")]
-    num_feed_forwards: Annotated[Sizes, Field(alias="number_of_feed-forward_stacks")]
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        for name, field in type(self).model_fields.items():
-            values = getattr(self, name)
-            if isinstance(values, list) and len(set(values)) != len(values):
-                raise InputError(f"{field.alias or name} must hold distinct values, got {values}")
-        for operation in self.operation_types:
-            if operation not in OPERATIONS:
-                raise InputError(f"operation_types must be among {', '.join(OPERATIONS)}, got {operation!r}")
-            if operation not in self.operation_parameters:
-                raise InputError(f"operation_parameters must give parameters for {operation!r}, got none")
-            parameters = [str(parameter) for parameter in self.operation_parameters[operation]]
-            for parameter in parameters:
-                check_operation(operation, parameter, where="operation_parameters")
-            if len(set(parameters)) != len(parameters):
-                raise InputError(f"operation_parameters.{operation} must hold distinct values, got {parameters}")
-        if extra := sorted(set(self.operation_parameters) - set(self.operation_types)):
-            raise InputError(f"operation_parameters names {extra[0]!r}, which operation_types does not")
-        for hidden_size in self.hidden_size:
-            for num_heads in self.num_heads:
-                if hidden_size % num_heads:
-                    raise InputError(f"hidden_size must be divisible by num_heads, got {hidden_size} and {num_heads}")
-                for operation in self.operation_types:
-                    check_width(operation, hidden_size, num_heads, where="hidden_size")
-        return self
-
-
-class SpaceFile(BaseModel):
-    """A whole file; `datasets` is kept for the reader, the search takes its tasks from its own flags."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    datasets: list[str] = []
-    architecture: ArchitectureFile
-    levels: Annotated[list[LevelFile], Field(min_length=1)] = [
-        LevelFile(layers_per_stack=2, free_feed_forward=False),
-        LevelFile(layers_per_stack=1, free_feed_forward=False),
-        LevelFile(layers_per_stack=1, free_feed_forward=True),
-    ]
-
-    @model_validator(mode="after")
-    def _stacks_divide(self) -> Self:
-        for number, level in enumerate(self.levels, start=1):
-            for depth in self.architecture.encoder_layers:
-                if depth % level.layers_per_stack:
-                    raise InputError(
-                        f"levels.{number}.layers_per_stack must divide every encoder_layers, "
-                        f"got {level.layers_per_stack} and {depth}"
-                    )
-        return self
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -165,10 +84,19 @@ def parse_space(text: str, where: str) -> SpaceFile:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         place = f" at line {line + 1}" if line is not None else ""
         raise InputError(f"{where}: must be YAML, is not{place}.") from None
+    return check_space(content, where)
+
+
+def check_space(content: object, where: str) -> SpaceFile:
+    """Check the content of a space.
+
+    Raises:
+        InputError: Naming the key path and the rule.
+    """
     try:
         return SpaceFile.model_validate(content)
     except ValidationError as error:
-        raise InputError(f"{where}: {_first_problem(error)}") from None
+        raise InputError(f"{where}: {' '.join(_first_problem(error).split())}") from None
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -176,7 +104,7 @@ def _first_problem(error: ValidationError) -> str:
     problem = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        known = ["architecture", "datasets", "levels", *LevelFile.model_fields]
+        known = [*SpaceFile.model_fields, *LevelFile.model_fields]
         known += [field.alias or name for name, field in ArchitectureFile.model_fields.items()]
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
         return f"{key}: unknown key.{f' Did you mean {near[0]!r}?' if near else ''}"

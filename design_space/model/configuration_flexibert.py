@@ -72,7 +72,12 @@ class FlexiBertConfig(PreTrainedConfig):
 
     @classmethod
     def from_architecture(cls, architecture: Any, **kwargs: Any) -> Self:
-        """Configuration of a `design_space.Architecture`; `kwargs` set the other attributes."""
+        """Configuration of a `design_space.Architecture`; `kwargs` set the other attributes.
+
+        Raises:
+            ValueError: If each head has its own operation, which the model does not have yet.
+        """
+        assert architecture.uniform_layers
         return cls(model_dict=architecture.to_model_dict(), **kwargs)
 
     @property

@@ -1,7 +1,8 @@
 """Published architectures by name."""
 
-from design_space.architecture import Architecture, Layer
+from design_space.architecture import Architecture
 from design_space.errors import InputError
+from design_space.layer import Layer
 
 
 def _uniform(

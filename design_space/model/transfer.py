@@ -2,7 +2,7 @@
 
 import torch
 
-from design_space.architecture import Architecture, Layer
+from design_space.architecture import Architecture
 from design_space.model.modeling_flexibert import FlexiBertForMaskedLM
 
 
@@ -28,7 +28,7 @@ def transfer(
     differing = tuple(
         f"flexibert.layers.{number}.operation."
         for number, (ours, theirs) in enumerate(zip(target_form.layers, source_form.layers, strict=False))
-        if _operation(ours) != _operation(theirs)
+        if ours.operation_block != theirs.operation_block
     )
     copied = 0
     for name, parameter in target.named_parameters():
@@ -37,7 +37,3 @@ def transfer(
             parameter.copy_(given)
             copied += parameter.numel()
     return copied / sum(parameter.numel() for parameter in target.parameters())
-
-
-def _operation(layer: Layer) -> tuple[str, str, int, int]:
-    return layer.operation, layer.parameter, layer.num_heads, layer.hidden_size

@@ -109,7 +109,7 @@ def test_an_existing_folder_is_told_in_one_line(begun: Path, capsys: pytest.Capt
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [(("--seed", "5"), "seed 4, got 5"), (("--constraint", "layers<=2"), "constraints ['layers<=4'], got")],
+    [(("--seed", "5"), "seed 4, got 5"), (("--constraint", "layers<=2"), "constraints ['layers <= 4'], got")],
 )
 def test_another_run_is_told_in_one_line(
     begun: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str

@@ -32,7 +32,7 @@ def scores(source: SpaceSource, ids: Sequence[str]) -> dict[str, float]:
 
 def walked(space: DesignSpace, constraints: Sequence[Constraint] = (), seed: int = 0) -> tuple[SpaceSource, list]:
     """A source with all its levels opened in order, and the candidates of each."""
-    source = SpaceSource(space, constraints, seed)
+    source = SpaceSource(space.within(constraints), seed)
     levels = [list(source.open_level(1, {}))]
     known = scores(source, levels[0][5:25:4])
     for level in (2, 3):
@@ -42,7 +42,7 @@ def walked(space: DesignSpace, constraints: Sequence[Constraint] = (), seed: int
 
 
 def test_level_one_is_all_of_it_and_fills_the_pool(space: DesignSpace):
-    source = SpaceSource(space, [], 0)
+    source = SpaceSource(space, 0)
     ids = source.open_level(1, {})
     assert len(ids) == space.size(1) == len(source.pool)
     assert set(ids) == {architecture.id for architecture in space.enumerate(1)}
@@ -51,7 +51,7 @@ def test_level_one_is_all_of_it_and_fills_the_pool(space: DesignSpace):
 
 def test_a_large_level_one_is_a_sample_that_the_seed_decides(space: DesignSpace, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(space_source, "MAX_CANDIDATES", 30)
-    one, same, other = (set(SpaceSource(space, [], seed).open_level(1, {})) for seed in (0, 0, 1))
+    one, same, other = (set(SpaceSource(space, seed).open_level(1, {})) for seed in (0, 0, 1))
     assert len(one) == 30
     assert one == same != other
 
@@ -72,7 +72,7 @@ def test_finer_levels_are_members_of_their_level_and_in_the_pool(space: DesignSp
 
 
 def test_a_finer_level_holds_one_layer_changes_of_the_best_and_none_of_the_worst(space: DesignSpace):
-    source = SpaceSource(space, [], 0)
+    source = SpaceSource(space, 0)
     first = list(source.open_level(1, {}))
     deep = [id_ for id_ in first if len(source.architectures[id_].layers) == 4]
     best, others = deep[:3], deep[-1]
@@ -106,7 +106,7 @@ def test_candidates_are_within_the_constraints_at_every_level(space: DesignSpace
 
 def test_infeasible_constraints_are_refused(space: DesignSpace):
     with pytest.raises(InputError, match="no architecture of level 1 is within the limits"):
-        SpaceSource(space, [Constraint.parse("params<=10")], 0)
+        SpaceSource(space.within([Constraint.parse("params<=10")]), 0)
 
 
 def test_the_same_seed_and_scores_give_the_same_candidates_in_the_same_order(space: DesignSpace):
@@ -117,20 +117,20 @@ def test_the_same_seed_and_scores_give_the_same_candidates_in_the_same_order(spa
 
 
 def test_a_level_opens_also_where_nothing_has_a_score(space: DesignSpace):
-    ids = SpaceSource(space, [], 0).open_level(2, {})
+    ids = SpaceSource(space, 0).open_level(2, {})
     assert ids
-    assert list(ids) == list(SpaceSource(space, [], 0).open_level(2, {}))
+    assert list(ids) == list(SpaceSource(space, 0).open_level(2, {}))
 
 
 def test_scores_from_outside_the_pool_are_left_out(space: DesignSpace):
-    one, two = SpaceSource(space, [], 0), SpaceSource(space, [], 0)
+    one, two = SpaceSource(space, 0), SpaceSource(space, 0)
     one.add(preset("bert_mini"))
     known = scores(one, one.pool.ids[:4])
     assert list(one.open_level(2, known | {preset("bert_mini").id: 1e9})) == list(two.open_level(2, known))
 
 
 def test_a_baseline_joins_the_pool_where_the_space_has_it(space: DesignSpace):
-    source = SpaceSource(space, [SHALLOW], 0)
+    source = SpaceSource(space.within([SHALLOW]), 0)
     inside = next(a for a in space.enumerate(2) if len(a.layers) == 4)
     num_before = len(source.pool)
     for architecture in (inside, inside, preset("bert_mini")):
@@ -153,7 +153,7 @@ def test_describe_gives_the_model_dict_and_parameters_that_the_store_accepts(spa
 
 
 def test_describe_leaves_out_the_parameters_that_the_space_lacks(space: DesignSpace):
-    source = SpaceSource(space, [], 0)
+    source = SpaceSource(space, 0)
     source.add(preset("bert_mini"))
     candidate = source.describe(preset("bert_mini").id)
     assert candidate.architecture == preset("bert_mini").to_model_dict()
@@ -180,7 +180,7 @@ def test_the_parent_is_the_trained_one_with_the_greatest_overlap_of_at_least_080
 
 
 def test_overlap_counts_blocks_from_the_input_on(space: DesignSpace):
-    source = SpaceSource(space, [], 0)
+    source = SpaceSource(space, 0)
     target = next(a for a in space.enumerate(1) if len(a.layers) == 4)
     layer = target.layers[0]
     last = next(other for other in space.layers(2) if other.hidden_size != layer.hidden_size)

@@ -22,8 +22,9 @@ from boshnas.job import (
 )
 from boshnas.trial import Status
 from boshnas.worker import FinetuneSettings, Settings, Stages, evaluate, failure, main
-from design_space.architecture import Architecture, Layer
+from design_space.architecture import Architecture
 from design_space.errors import InputError
+from design_space.layer import Layer
 from design_space.model import FlexiBertForMaskedLM
 from pretrain.callbacks import DivergedError
 from pretrain.config import Recipe

@@ -1,23 +1,17 @@
+"""The two JSON forms of an architecture: read, written back exactly, and refused where they break a rule."""
+
 import dataclasses
-import hashlib
-import itertools
 import json
-import os
-import subprocess
-import sys
-from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
-import networkx as nx
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from design_space import Architecture, InputError, Layer
-from design_space.architecture import layer_choices, layer_parameters
-from design_space.graph import to_graph
+from design_space import Architecture, Head, InputError, Layer, MixedLayer
+from design_space.architecture import layer_parameters
+from design_space.counts import num_flops, num_parameters
+from design_space.model import FlexiBertConfig
 
 FLEXIBERT_MINI = {
     "l": 4,
@@ -28,7 +22,15 @@ FLEXIBERT_MINI = {
     "p": ["sdp", "sdp", "dct", "dct"],
 }
 VALID: dict[str, Any] = {"l": 2, "o": ["sa", "c"], "h": [32, 64], "n": [2, 4], "f": [[64], [64, 32]], "p": ["wma", 9]}
-Draw = Callable[[np.random.Generator], Architecture]
+MIXED: dict[str, Any] = {
+    "l": 2,
+    "o": [["sa_sdp_64", "l_dct_32", "c_9_32"], ["c_5_64", "c_5_64"]],
+    "h": [128, 256],
+    "f": [[512], [1024, 256]],
+}
+
+# Heads as MIXED_LAYERS writes them: by operation, then parameter (kernels as numbers), then width.
+WRITTEN_HEADS = ["sa_sdp_8", "sa_sdp_16", "sa_wma_8", "l_dft_8", "l_dct_128", "c_5_8", "c_9_8", "c_9_16", "c_13_8"]
 
 operations = st.sampled_from(["sa", "l", "c"])
 parameters = {"sa": st.sampled_from(["sdp", "wma"]), "l": st.sampled_from(["dft", "dct"])}
@@ -44,51 +46,15 @@ layers = operations.flatmap(
         st.lists(st.integers(1, 4096), min_size=1, max_size=4),
     )
 )
-
-
-def isomorphic(one: nx.DiGraph, other: nx.DiGraph) -> bool:
-    labels = [Counter(label for _, label in graph.nodes(data="label")) for graph in (one, other)]
-    if labels[0] != labels[1] or one.number_of_edges() != other.number_of_edges():
-        return False  # necessary, and spares networkx the search
-    match = nx.algorithms.isomorphism.categorical_node_match("label", None)
-    return bool(nx.is_isomorphic(one, other, node_match=match))
-
-
-def near_misses(architecture: Architecture) -> list[Architecture]:
-    """Architectures that differ in one field of one layer, in the order of layers, or in depth."""
-    found = []
-    for one, two in itertools.combinations(range(len(architecture.layers)), 2):
-        for fields in (("operation", "parameter"), ("num_heads",), ("feed_forward",)):
-            found.append(swapped(architecture, one, two, fields))
-    for place, layer in enumerate(architecture.layers):
-        others = {"sa": ("sdp", "wma"), "l": ("dft", "dct"), "c": ("5", "9")}
-        changed = [
-            dataclasses.replace(layer, parameter=parameter)
-            for parameter in others[layer.operation]
-            if parameter != layer.parameter
-        ]
-        changed += [
-            dataclasses.replace(layer, operation=operation, parameter=others[operation][0])
-            for operation in others
-            if operation != layer.operation
-        ]
-        changed.append(dataclasses.replace(layer, hidden_size=2 * layer.hidden_size))
-        changed.append(dataclasses.replace(layer, num_heads=2 * layer.num_heads))
-        changed.append(dataclasses.replace(layer, feed_forward=(*layer.feed_forward, 24)))
-        changed.append(dataclasses.replace(layer, feed_forward=(layer.feed_forward[0] + 1, *layer.feed_forward[1:])))
-        for other in changed:
-            found.append(Architecture((*architecture.layers[:place], other, *architecture.layers[place + 1 :])))
-    found.append(Architecture((*architecture.layers, architecture.layers[-1])))
-    return [miss for miss in dict.fromkeys(found) if miss != architecture]
-
-
-def swapped(architecture: Architecture, one: int, two: int, fields: tuple[str, ...]) -> Architecture:
-    """Two layers exchange some fields, so that most labels of the graph stay as they are."""
-    layers = list(architecture.layers)
-    for here, there in ((one, two), (two, one)):
-        given = {field: getattr(architecture.layers[there], field) for field in fields}
-        layers[here] = dataclasses.replace(layers[here], **given)
-    return Architecture(tuple(layers))
+mixed_model_dicts = st.lists(
+    st.tuples(
+        st.lists(st.sampled_from(WRITTEN_HEADS), min_size=1, max_size=6),
+        st.integers(1, 4096),
+        st.lists(st.integers(1, 4096), min_size=1, max_size=4),
+    ),
+    min_size=1,
+    max_size=6,
+).map(lambda rows: {"l": len(rows), **{key: [row[place] for row in rows] for place, key in enumerate("ohf")}})
 
 
 def test_published_flexibert_mini_round_trips_exactly() -> None:
@@ -114,6 +80,42 @@ def test_model_dict_and_json_round_trip(stack: list[Layer]) -> None:
     assert all(isinstance(p, int) == (o == "c") for o, p in zip(model_dict["o"], model_dict["p"], strict=True))
 
 
+def test_form_with_one_operation_a_head_round_trips_exactly() -> None:
+    architecture = Architecture.from_model_dict(MIXED)
+    heads = (Head("sa", "sdp", 64), Head("l", "dct", 32), Head("c", "9", 32))
+    assert architecture.layers[0] == MixedLayer(heads, 128, (512,))
+    assert architecture.layers[1] == MixedLayer((Head("c", "5", 64),) * 2, 256, (1024, 256))
+    text = json.dumps(architecture.to_model_dict())
+    assert text == json.dumps(MIXED)
+    assert Architecture.from_json(text) == architecture
+    assert architecture.per_head
+    assert not Architecture.from_model_dict(VALID).per_head
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(mixed_model_dicts, st.randoms(use_true_random=False))
+def test_heads_in_any_order_are_one_architecture_written_in_one_order(model_dict: dict[str, Any], rng: Any) -> None:
+    canonical = {**model_dict, "o": [sorted(heads, key=WRITTEN_HEADS.index) for heads in model_dict["o"]]}
+    shuffled = {**model_dict, "o": [rng.sample(heads, len(heads)) for heads in model_dict["o"]]}
+    one, other = Architecture.from_json(json.dumps(canonical)), Architecture.from_json(json.dumps(shuffled))
+    assert one.to_model_dict() == other.to_model_dict() == canonical
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one.id == other.id
+
+
+def test_order_of_layers_counts_where_that_of_heads_does_not() -> None:
+    turned = {key: MIXED[key][::-1] for key in "ohf"}
+    assert Architecture.from_model_dict({"l": 2, **turned}) != Architecture.from_model_dict(MIXED)
+
+
+def test_one_form_is_never_the_other_with_the_same_operations() -> None:
+    uniform = Architecture((Layer("sa", "sdp", 128, 2, (512,)),))
+    mixed = Architecture((MixedLayer((Head("sa", "sdp", 64),) * 2, 128, (512,)),))
+    assert uniform != mixed
+    assert uniform.id != mixed.id
+
+
 def test_kernel_as_text_and_a_bare_feed_forward_size_are_read_as_the_canonical_form() -> None:
     read = Architecture.from_model_dict({**VALID, "p": ["wma", "9"], "f": [64, (64, 32)]})
     assert read == Architecture.from_model_dict(VALID)
@@ -131,72 +133,12 @@ def test_equal_architectures_are_one_key_and_different_ones_are_not() -> None:
         one.layers = ()  # type: ignore[misc]
 
 
-def test_id_is_the_digest_of_the_canonical_json() -> None:
-    canonical = '{"f":[[512],[64,32]],"h":[128,64],"l":2,"n":[2,4],"o":["sa","c"],"p":["sdp",9]}'
-    assert Architecture.from_json(canonical).id == hashlib.sha256(canonical.encode()).hexdigest()[:16]
-
-
-def test_id_is_the_same_in_a_new_process() -> None:
-    code = (
-        "import sys; from design_space import Architecture; print(Architecture.from_json(sys.argv[1]).id, hash('seed'))"
-    )
-    printed = [
-        subprocess.run(
-            [sys.executable, "-c", code, json.dumps(FLEXIBERT_MINI)],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split()
-        for seed in ("1", "2")
-    ]
-    assert printed[0][1] != printed[1][1]
-    assert {line[0] for line in printed} == {Architecture.from_model_dict(FLEXIBERT_MINI).id}
-
-
-def test_ids_are_equal_exactly_where_graphs_are_isomorphic_over_pairs_of_one_layer() -> None:
-    choices = itertools.product([("sa", "sdp"), ("c", "5")], [16, 32], [1, 2], [(24,), (24, 24), (40, 24), (24, 40)])
-    small = [Architecture((Layer(*operation, h, n, f),)) for operation, h, n, f in choices]
-    for one, other in itertools.product(small, repeat=2):
-        assert (one.id == other.id) == isomorphic(to_graph(one), to_graph(other)) == (one == other)
-
-
-def test_ids_are_equal_exactly_where_graphs_are_isomorphic_over_random_pairs(draw: Draw) -> None:
-    rng = np.random.default_rng(0)
-    pool = [draw(rng) for _ in range(12)]
-    pool += [Architecture(tuple(reversed(architecture.layers))) for architecture in pool]
-    num_equal = 0
-    for one, other in itertools.combinations(pool, 2):
-        assert (one.id == other.id) == isomorphic(to_graph(one), to_graph(other))
-        num_equal += one.id == other.id
-    assert num_equal >= 1  # palindromes
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_ids_of_near_misses_differ_and_so_do_their_graphs(draw: Draw, seed: int) -> None:
-    architecture = draw(np.random.default_rng(seed))
-    misses = near_misses(architecture)
-    assert len({architecture.id, *(miss.id for miss in misses)}) == 1 + len(misses)
-    assert not any(isomorphic(to_graph(architecture), to_graph(miss)) for miss in misses)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_graph_with_permuted_node_numbers_is_isomorphic_to_its_own_only(draw: Draw, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    architecture = draw(rng)
-    graph = to_graph(architecture)
-    order = [int(number) for number in rng.permutation(len(graph))]
-    permuted = nx.relabel_nodes(graph, dict(enumerate(order)))
-    assert sorted(permuted.edges) != sorted(graph.edges)
-    for other in [architecture, *near_misses(architecture)]:
-        assert isomorphic(permuted, to_graph(other)) == (other.id == architecture.id)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"o": ["sa", "x"]}, r"layer 1: operation must be one of sa, l, c, got 'x'"),
-        ({"o": [["sa"], "c"]}, r"layer 0: operation must be one of sa, l, c, got \['sa'\]"),
+        ({"o": [["sa_sdp_32"], ["c_5_64"]]}, r"unknown key 'n'. Give only l, o, h, f"),  # both forms at once
+        ({"o": [None, "c"]}, r"layer 0: operation must be one of sa, l, c, got None"),
         ({"p": ["dft", 9]}, r"layer 0: the parameter of 'sa' must be one of sdp, wma, got 'dft'"),
         ({"p": [None, 9]}, r"layer 0: the parameter of 'sa' must be one of sdp, wma, got 'None'"),
         ({"o": ["l", "c"]}, r"layer 0: the parameter of 'l' must be one of dft, dct, got 'wma'"),
@@ -206,6 +148,7 @@ def test_graph_with_permuted_node_numbers_is_isomorphic_to_its_own_only(draw: Dr
         ({"p": ["wma", "09"]}, r"odd kernel size, got '09'"),
         ({"p": ["wma", 9.0]}, r"odd kernel size, got '9.0'"),
         ({"p": ["wma", True]}, r"odd kernel size, got 'True'"),
+        ({"p": ["wma", "9" * 5000]}, r"odd kernel size, got '9999"),
         ({"p": ["wma", "sdp"]}, r"odd kernel size, got 'sdp'"),
         ({"h": [33, 64]}, r"layer 0: hidden_size must be divisible by num_heads, got 33 and 2"),
         ({"h": [32, 9], "n": [2, 3]}, r"layer 1: a convolution with 3 heads needs a hidden_size divisible by 2, got 9"),
@@ -242,10 +185,63 @@ def test_missing_key_is_refused(key: str) -> None:
         Architecture.from_model_dict({name: value for name, value in VALID.items() if name != key}, where="my file")
 
 
-def test_form_with_one_operation_a_head_is_refused() -> None:
-    hetero = {"l": 1, "o": [["sa_sdp_64", "l_dft_64"]], "h": [128], "f": [[512]]}
-    with pytest.raises(InputError, match="one operation a head is not supported"):
-        Architecture.from_model_dict(hetero)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"o": [["x_sdp_64"], ["c_5_64"]]}, r"layer 0: operation must be one of sa, l, c, got 'x'"),
+        ({"o": [["sa_sdp_64"], ["c_5_64", "l_wma_8"]]}, r"layer 1: the parameter of 'l' must be one of dft, dct"),
+        ({"o": [["sa_sdp_64"], ["c_4_64"]]}, r"layer 1: the parameter of 'c' must be an odd kernel size, got '4'"),
+        ({"o": [["sa_sdp"], ["c_5_64"]]}, r"layer 0: a head must be written like 'sa_sdp_64', got 'sa_sdp'"),
+        ({"o": [["sa_sdp_064"], ["c_5_64"]]}, r"must be written like 'sa_sdp_64', got 'sa_sdp_064'"),
+        ({"o": [["sa_sdp_-1"], ["c_5_64"]]}, r"must be written like 'sa_sdp_64', got 'sa_sdp_-1'"),
+        ({"o": [["sa_sdp_0"], ["c_5_64"]]}, r"layer 0: a head's width must be a positive integer, got 0"),
+        ({"o": [["sa_sdp_64"], []]}, r"layer 1: heads must hold at least one head, got none"),
+        ({"o": [["sa_sdp_64"], "c"]}, r"layer 1: o must list its heads, like \['sa_sdp_64', 'l_dct_64'\], got 'c'"),
+        ({"o": ["sa", ["c_5_64"]]}, r"layer 0: o must list its heads, .* got 'sa'"),
+        ({"o": [["sa_sdp_64", 5], ["c_5_64"]]}, r"layer 0: o must list its heads, .* got \['sa_sdp_64', 5\]"),
+        ({"o": [["sa_sdp_64"], [["c_5_64"]]]}, r"layer 1: o must list its heads"),
+        ({"o": [["sa_sdp_64"]]}, r"o must be a list of l = 2 entries, got 1 entries"),
+        ({"h": [128]}, r"h must be a list of l = 2 entries, got 1 entries"),
+        ({"h": 128}, r"h must be a list of l = 2 entries, got 128"),
+        ({"f": [[512]] * 3}, r"f must be a list of l = 2 entries, got 3 entries"),
+        ({"l": 3}, r"o must be a list of l = 3 entries, got 2 entries"),
+        ({"n": [3, 2]}, r"unknown key 'n'. Give only l, o, h, f"),
+        ({"p": ["sdp", 5]}, r"unknown key 'p'. Give only l, o, h, f"),
+        ({"h": [128, 0]}, r"layer 1: hidden_size must be a positive integer, got 0"),
+        ({"h": [128, "256"]}, r"layer 1: hidden_size must be a positive integer, got '256'"),
+        ({"f": [[512], []]}, r"layer 1: feed_forward must hold at least one size, got none"),
+        ({"f": [[512], [0]]}, r"layer 1: feed_forward must be a positive integer, got 0"),
+    ],
+)
+def test_wrong_form_with_one_operation_a_head_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Architecture.from_model_dict({**MIXED, **change})
+
+
+@pytest.mark.parametrize("key", ["l", "h", "f"])
+def test_missing_key_of_the_form_with_one_operation_a_head_is_refused(key: str) -> None:
+    with pytest.raises(InputError, match=f"key '{key}' is missing. Give l, o, h, f"):
+        Architecture.from_model_dict({name: value for name, value in MIXED.items() if name != key})
+
+
+def test_layers_of_both_forms_in_one_architecture_are_refused() -> None:
+    both = (Layer("sa", "sdp", 128, 2, (512,)), MixedLayer((Head("sa", "sdp", 64),), 128, (512,)))
+    with pytest.raises(InputError, match="all have one operation a layer or all one a head, got both"):
+        Architecture(both)
+
+
+def test_what_needs_one_operation_a_layer_refuses_the_other_form_by_its_heads() -> None:
+    mixed = Architecture.from_model_dict(MIXED)
+    name = r"one operation a head \(sa_sdp_64\+l_dct_32\+c_9_32\) has no torch model and no parameter count yet"
+    with pytest.raises(InputError, match=name):
+        _ = mixed.uniform_layers
+    for refuse in (num_parameters, num_flops, FlexiBertConfig.from_architecture):
+        with pytest.raises(InputError, match=name):
+            refuse(mixed)
+    with pytest.raises(ValueError, match="layer 0: one operation a head is not supported; give one a layer"):
+        FlexiBertConfig(model_dict={**VALID, "o": [["sa_sdp_32"], ["c_9_64"]]})
+    uniform = Architecture.from_model_dict(VALID)
+    assert uniform.uniform_layers == uniform.layers
 
 
 @pytest.mark.parametrize("text", ["", "{", "{'l': 1}", "l: 1"])
@@ -289,10 +285,15 @@ def test_flat_parameters_of_layers() -> None:
     }
 
 
-def test_layer_choices_hold_every_value_for_every_layer_number() -> None:
-    choices = layer_choices(Architecture.from_model_dict(VALID).layers, [3, 1])
-    assert choices["num_layers"] == [1, 3]
-    assert {name.split(".")[0] for name in choices} == {"num_layers", "layer1", "layer2", "layer3"}
-    assert choices["layer3.operation"] == ["c-9", "sa-wma"]
-    assert choices["layer1.hidden_size"] == [32, 64]
-    assert choices["layer2.feed_forward"] == ["64", "64-32"]
+def test_flat_parameters_of_layers_with_one_operation_a_head() -> None:
+    assert layer_parameters(Architecture.from_model_dict(MIXED)) == {
+        "num_layers": 2,
+        "layer1.operation": "sa_sdp_64+l_dct_32+c_9_32",
+        "layer1.hidden_size": 128,
+        "layer1.num_heads": 3,
+        "layer1.feed_forward": "512",
+        "layer2.operation": "c_5_64+c_5_64",
+        "layer2.hidden_size": 256,
+        "layer2.num_heads": 2,
+        "layer2.feed_forward": "1024-256",
+    }

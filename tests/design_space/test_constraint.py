@@ -30,8 +30,8 @@ def test_text_of_another_form_is_refused(text: str) -> None:
 
 
 def test_unknown_quantity_is_refused_with_the_choices() -> None:
-    with pytest.raises(InputError, match="quantity must be one of params, layers, got 'flops'"):
-        Constraint.parse("flops<=1e9")
+    with pytest.raises(InputError, match="quantity must be one of params, flops, layers, got 'flop'"):
+        Constraint.parse("flop<=1e9")
 
 
 @pytest.mark.parametrize("limit", ["-", "1e", "1.2.3", "e6"])

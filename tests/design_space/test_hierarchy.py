@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from design_space import Architecture, DesignSpace, Layer
-from design_space.hierarchy import first_candidates, nearest, refine
+from design_space.constraint import Constraint
+from design_space.hierarchy import first_candidates, refine
+from design_space.variation import mutations
 
 MINI = DesignSpace.load("flexibert_mini")
 
@@ -52,27 +54,27 @@ def test_refined_candidates_hold_the_best_and_stay_near_them() -> None:
     found = refine(MINI, 3, best, neighbors, 10**6, np.random.default_rng(0))
     assert set(best) <= set(found)
     parents = [*best, *neighbors]
-    for architecture in found:
+    around = {step for one in best for step in mutations(MINI, 3, one)}
+    assert around <= set(found)
+    for architecture in set(found) - around:
         depth = len(architecture.layers)
-        same_depth = [parent for parent in parents if len(parent.layers) == depth]
-        around = any(num_layers_changed(architecture, one) <= 1 for one in best if len(one.layers) == depth)
-        between = any(
+        assert any(
             all(layer in pair for layer, *pair in zip(architecture.layers, one.layers, two.layers, strict=True))
             for one in best
-            if len(one.layers) == depth
-            for two in same_depth
+            for two in parents
+            if len(one.layers) == len(two.layers) == depth
         )
-        assert around or between
 
 
-def test_around_one_architecture_are_its_one_field_changes_by_count() -> None:
+def test_around_one_architecture_are_its_one_step_mutations_by_count() -> None:
     layer = Layer("sa", "sdp", 128, 2, (512,))
     one = Architecture((layer, layer))
     found = refine(MINI, 2, [one], [], 10_000, np.random.default_rng(0))
-    # Per layer: 5 other operations, 1 hidden size, 1 number of heads, 3 other stacks; and the architecture itself.
-    assert len(found) == 1 + 2 * (5 + 1 + 1 + 3)
+    # Per layer: 5 other operations, 1 hidden size, 1 number of heads, 3 other stacks; itself, and its four layers.
+    assert len(found) == 1 + 2 * (5 + 1 + 1 + 3) + 1
+    assert Architecture((layer,) * 4) in found
     free = refine(MINI, 3, [one], [], 10_000, np.random.default_rng(0))
-    assert len(free) == 1 + 2 * (5 + 1 + 1 + 9)
+    assert len(free) == 1 + 2 * (5 + 1 + 1 + 9) + 1
     assert Architecture((layer, dataclasses.replace(layer, feed_forward=(512, 1024, 512)))) in free
     assert Architecture((layer, dataclasses.replace(layer, hidden_size=256, num_heads=4))) not in free
 
@@ -82,13 +84,13 @@ def test_between_two_architectures_are_all_their_mixes() -> None:
     one, other = Architecture((a, a)), Architecture((b, b))
     found = refine(MINI, 2, [one], [other], 10_000, np.random.default_rng(0))
     assert {Architecture((a, b)), Architecture((b, a)), other} <= set(found)
-    assert len(found) == 1 + 20 + 3
+    assert len(found) == 1 + 21 + 3
 
 
 def test_architectures_of_another_depth_are_not_mixed() -> None:
     a, b = Layer("sa", "sdp", 128, 2, (512,)), Layer("c", "9", 256, 4, (1024,) * 3)
     found = refine(MINI, 2, [Architecture((a, a))], [Architecture((b,) * 4)], 10_000, np.random.default_rng(0))
-    assert len(found) == 1 + 20
+    assert len(found) == 1 + 21
 
 
 @pytest.mark.parametrize("limit", [30, 10_000])
@@ -112,19 +114,19 @@ def test_deep_stacks_are_mixed_without_listing_all_masks(tmp_path: Path) -> None
     assert all(set(stack.layers) == {one.layers[0], other.layers[0]} for stack in mixes)
 
 
-def test_nearest_rows_by_hand() -> None:
-    rows = np.array([[0.0], [1.0], [3.0], [7.0], [3.5]])
-    assert nearest(np.array([[3.2]]), rows, 3).tolist() == [2, 4, 1]
-    assert nearest(np.array([[0.1], [3.2]]), rows, 2).tolist() == [0, 1, 2, 4]
-    assert nearest(np.array([[3.2], [3.2]]), rows, 2).tolist() == [2, 4]
-    assert sorted(nearest(np.array([[0.0]]), rows, 99).tolist()) == [0, 1, 2, 3, 4]
+def test_refinement_keeps_the_rules_and_limits_of_the_space() -> None:
+    bench = DesignSpace.load("nas_bench_bert").within([Constraint.parse("params <= 15e6")])
+    best = bench.sample(1, 3, np.random.default_rng(0))
+    found = refine(bench, 2, best, bench.sample(1, 4, np.random.default_rng(1)), 10_000, np.random.default_rng(0))
+    assert set(best) < set(found)
+    assert all(len({layer.hidden_size for layer in one.layers}) == 1 for one in found)
+    assert all(bench.refusal(one, 2) is None for one in found)
 
 
-def test_nearest_agrees_with_brute_force() -> None:
-    rng = np.random.default_rng(0)
-    best, rows = rng.normal(size=(4, 6)), rng.normal(size=(50, 6))
-    expected: list[int] = []
-    for point in best:
-        order = sorted(range(50), key=lambda row: float(np.sum((rows[row] - point) ** 2)))  # noqa: B023
-        expected += [row for row in order[:5] if row not in expected]
-    assert nearest(best, rows, 5).tolist() == expected
+def test_mixed_heads_are_refined_within_the_limit() -> None:
+    space = DesignSpace.load("flexibert_2").within([Constraint.parse("layers <= 4")])
+    best = space.sample(1, 2, np.random.default_rng(0))
+    found = refine(space, 2, best, [], 500, np.random.default_rng(0))
+    assert len(set(found)) == len(found) == 500
+    assert set(best) <= set(found)
+    assert all(space.refusal(one, 2) is None for one in found)
