@@ -17,6 +17,7 @@ import outcome
 
 from design_space.architecture import Architecture
 from design_space.distance import EditCosts, Graphs, edit_distances, lower_bounds
+from design_space.distance.matrix import triangle_violations
 from design_space.graph import to_graph
 from design_space.space import DesignSpace
 
@@ -42,13 +43,6 @@ def networkx_costs(costs: EditCosts) -> dict[str, object]:
 def exact_distance(one: Architecture, other: Architecture, costs: EditCosts) -> float:
     """networkx' exact search; its value depends on the direction in a few pairs, so callers take the lower one."""
     return float(nx.graph_edit_distance(to_graph(one), to_graph(other), **networkx_costs(costs)))
-
-
-def triangle_violations(matrix: np.ndarray, num_triples: int, rng: np.random.Generator) -> tuple[int, float]:
-    """How many of random triples have d(a, c) > d(a, b) + d(b, c), and by how much at most."""
-    a, b, c = rng.integers(len(matrix), size=(3, num_triples))
-    excess = matrix[a, c] - matrix[a, b] - matrix[b, c]
-    return int((excess > TOLERANCE).sum()), float(max(0.0, excess.max()))
 
 
 def first_values(pairs: list[tuple[Architecture, Architecture]], costs: EditCosts) -> tuple[np.ndarray, float]:
