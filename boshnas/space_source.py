@@ -69,7 +69,7 @@ class SpaceSource:
     def _neighbors(self, best: Sequence[Architecture], others: Sequence[Architecture]) -> list[Architecture]:
         """The architectures at the least graph edit distance from each of the best, these among them."""
         costs = EditCosts.of(self.space)
-        matrix = edit_distances(Graphs(best, costs), Graphs(others, costs))
+        matrix = edit_distances(Graphs(best, costs), Graphs(others, costs), reorder=False)
         rows = np.argsort(matrix, axis=1, kind="stable")[:, : NUM_NEIGHBORS + 1]
         return [others[row] for row in dict.fromkeys(rows.ravel().tolist())]
 

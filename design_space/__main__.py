@@ -1,8 +1,10 @@
 """`python -m design_space`: what a space holds, how far its architectures are apart, what one looks like."""
 
 import json
+import math
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -33,6 +35,7 @@ NAME = "python -m design_space"
 _NUM_CHECKED = 450  # 101,025 pairs
 _NUM_TRIPLES = 1_000_000
 _MAX_LOOKED_UP = 20_000
+_MAX_WALKED = 1_000_000
 
 app = typer.Typer(add_completion=False, help="Design spaces of encoders.", rich_markup_mode=None)
 
@@ -224,15 +227,16 @@ def show(
 
 def _rank_correlation(
     space: DesignSpace, architectures: Sequence[Architecture], points: NDArray[np.float64], seed: int
-) -> float:
-    """Spearman correlation between embedded and graph edit distances, over the pairs of a random sample."""
+) -> float | None:
+    """Spearman correlation of embedded and graph edit distances, over a sample's pairs; None where it has none."""
     from scipy.stats import spearmanr  # half a second, and no other command needs it
 
     number = min(_NUM_CHECKED, len(architectures))
     chosen = _rng(seed, 2).choice(len(architectures), number, replace=False)
     costs = EditCosts.of(space)
     matrix = edit_distances(Graphs([architectures[index] for index in chosen], costs))
-    return float(spearmanr(matrix[np.triu_indices(number, 1)], pdist(points[chosen])).statistic)
+    correlation = float(spearmanr(matrix[np.triu_indices(number, 1)], pdist(points[chosen])).statistic)
+    return correlation if math.isfinite(correlation) else None
 
 
 def _load(space: str, constraint: Sequence[str] | None) -> DesignSpace:
@@ -244,7 +248,16 @@ def _listed(space: DesignSpace, level: int, way_out: str) -> list[Architecture]:
     size = space.size(level)
     if size > MAX_GRAPHS:
         raise InputError(f"{space.name}: at most {MAX_GRAPHS} graphs fit here, level {level} has {size}. {way_out}")
-    return list(space.enumerate(level))
+    ranks = space.size_without_limits(level)
+    if ranks > _MAX_WALKED:
+        raise InputError(
+            f"{space.name}: level {level} has {ranks} architectures before its limits, more than {_MAX_WALKED}, "
+            f"too many to walk through. {way_out}"
+        )
+    found = list(space.enumerate(level))
+    if not found:
+        raise InputError(f"{space.name}: no architecture of level {level} is within the limits. Relax them.")
+    return found
 
 
 def _find(text: str, space: str) -> Architecture:
@@ -283,6 +296,14 @@ def _new_file(path: Path, suffix: str, overwrite: bool) -> Path:
         raise InputError(f"--out: the folder {str(path.parent)!r} does not exist. Make it first.")
     if path.exists() and not overwrite:
         raise InputError(f"--out: {str(path)!r} exists. Give another name, or --overwrite.")
+    if path.is_dir():
+        raise InputError(f"--out: {str(path)!r} is a folder. Give a file.")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        reason = error.strerror
+        raise InputError(f"--out: {str(path.parent)!r} cannot be written to ({reason}). Give another folder.") from None
     return path
 
 
@@ -344,4 +365,4 @@ def _short(size: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_app(app, NAME, sys.argv[1:] or ["--help"]))
+    sys.exit(run_app(app, NAME, sys.argv[1:] or ["--help"], OSError))

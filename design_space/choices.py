@@ -4,6 +4,7 @@ The fields of a layer are chosen independently, so the stacks of a model are a p
 kind of sequence is counted in closed form and unranked, so nothing has to be listed.
 """
 
+import bisect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,12 @@ class Axis:
     def index(self) -> dict[Any, int]:
         """Place of each value."""
         return {value: place for place, value in enumerate(self.values)}
+
+    @cached_property
+    def _heads(self) -> tuple[list[tuple[str, str]], list[int]]:
+        """Operations in the order of the multisets, and numbers of heads."""
+        operations = list(dict.fromkeys(itertools.chain.from_iterable(self.values)))
+        return operations, sorted({len(value) for value in self.values})
 
     def allowed(self, num_slots: int, layers_per_slot: int) -> Allowed:
         """Places of the values that each slot may take."""
@@ -97,8 +104,7 @@ class Axis:
         return self._head_steps(value)
 
     def _head_steps(self, heads: tuple[tuple[str, str], ...]) -> list[Any]:
-        operations = list(dict.fromkeys(itertools.chain.from_iterable(self.values)))
-        numbers = sorted({len(value) for value in self.values})
+        operations, numbers = self._heads
         place = numbers.index(len(heads))
         rests = list(dict.fromkeys(heads[:gone] + heads[gone + 1 :] for gone in range(len(heads))))
         near = [(*rest, operation) for rest in rests for operation in operations]
@@ -138,16 +144,11 @@ def _common(allowed: Allowed) -> list[int]:
 def _completions(axis: Axis, allowed: Allowed) -> list[list[int]]:
     """For each slot and value it allows: monotone ways to fill that slot with it and the rest after it."""
     table: list[list[int]] = [[1] * len(allowed[-1])]
-    for slot, after in itertools.pairwise(reversed(allowed)):
-        # `after` is the slot before; suffix sums over the values of `slot` by size.
-        by_size: dict[int, int] = {}
-        for place, number in zip(slot, table[-1], strict=True):
-            by_size[axis.sizes[place]] = by_size.get(axis.sizes[place], 0) + number
-        sums = {
-            size: sum(number for other, number in by_size.items() if other >= size)
-            for size in {axis.sizes[place] for place in after}
-        }
-        table.append([sums[axis.sizes[place]] for place in after])
+    for slot, before in itertools.pairwise(reversed(allowed)):
+        pairs = sorted(zip((axis.sizes[place] for place in slot), table[-1], strict=True))
+        sizes, numbers = [size for size, _ in pairs], [number for _, number in reversed(pairs)]
+        at_least = [0, *itertools.accumulate(numbers)][::-1]  # ways with the size at a place, or a greater one
+        table.append([at_least[bisect.bisect_left(sizes, axis.sizes[place])] for place in before])
     return table[::-1]
 
 
@@ -238,4 +239,4 @@ def check_not_empty(axes: Sequence[Axis], num_slots: Sequence[int], layers_per_s
     """
     for axis in axes:
         if not any(axis.num_sequences(axis.allowed(number, layers_per_slot)) for number in num_slots):
-            raise InputError(f"{where}: fixed_layers must leave a choice, leave none for {axis.name}.")
+            raise InputError(f"{where}: fixed_layers must leave a choice, leave none for {axis.name}. Free that field.")

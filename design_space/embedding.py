@@ -42,7 +42,7 @@ _UNREADABLE = (OSError, KeyError, ValueError, TypeError, EOFError, RuntimeError,
 Points = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Embedding:
     """Landmarks with their points; places any architecture of the space.
 
@@ -190,7 +190,8 @@ class Embedding:
 
 def stress(targets: Points, distances: Points) -> float:
     """Normalised stress √(Σ (δ − d)² / Σ δ²), 0 for a perfect fit."""
-    return float(np.sqrt(((targets - distances) ** 2).sum() / (targets**2).sum()))
+    total = float((targets**2).sum())
+    return float(np.sqrt(((targets - distances) ** 2).sum() / total)) if total else 0.0
 
 
 def classical_scaling(targets: Points, dimensions: int) -> Points:

@@ -177,9 +177,9 @@ def check_width(operation: str, hidden_size: int, num_heads: int, where: str) ->
         )
 
 
-def _is_number(text: str) -> bool:
+def _is_number(text: object) -> bool:
     """Whether it is a number as Python writes it, and not absurdly long."""
-    return len(text) < 19 and text.isascii() and text.isdecimal() and text == str(int(text))
+    return isinstance(text, str) and len(text) < 19 and text.isascii() and text.isdecimal() and text == str(int(text))
 
 
 def _check_size(name: str, value: object) -> None:

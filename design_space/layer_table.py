@@ -42,6 +42,7 @@ class LayerTable:
         intervals: Q intervals.
         values: What each layer adds, shape (N, Q).
         kind_of: Shape (N,).
+        widths: Of each kind, shape (K,).
         embedding: What the embedding adds before a first layer of each kind, shape (K, Q).
         joint: What the projection between two layers adds, by their kinds, shape (K, K, Q).
         may_follow: Whether the second kind may follow the first, shape (K, K).
@@ -61,11 +62,17 @@ class LayerTable:
         distinct = sorted(set(kinds))
         number = {kind: index for index, kind in enumerate(distinct)}
         self.kind_of = np.array([number[kind] for kind in kinds])
-        widths = [kind[0] for kind in distinct]
-        self.embedding: Ints = np.array([[each.embedding(width) for each in quantities] for width in widths], np.int64)
-        joint = [[[each.joint(a, b) if a != b else 0 for each in quantities] for b in widths] for a in widths]
-        self.joint: Ints = np.array(joint, dtype=np.int64)
-        self.may_follow = np.array([[self._may_follow(before, after) for after in distinct] for before in distinct])
+        bound = np.array(distinct)
+        self.widths: Ints = bound[:, 0]
+        widths, width_of = np.unique(self.widths, return_inverse=True)
+        embedding = np.array([[each.embedding(width) for each in quantities] for width in widths.tolist()], np.int64)
+        joint = [
+            [[each.joint(a, b) if a != b else 0 for each in quantities] for b in widths.tolist()]
+            for a in widths.tolist()
+        ]
+        self.embedding: Ints = embedding[width_of]
+        self.joint: Ints = np.array(joint, dtype=np.int64)[width_of[:, None], width_of]
+        self.may_follow = self._may_follow(bound[:, None, 1:], bound[None, :, 1:])
 
     @property
     def num_kinds(self) -> int:
@@ -87,10 +94,10 @@ class LayerTable:
                 bound.append(axis.sizes[value] if axis.rule == "monotone" else value)
         return tuple(bound)
 
-    def _may_follow(self, before: tuple[int, ...], after: tuple[int, ...]) -> bool:
-        rules = [axis.rule for axis in self._axes if axis.rule != "free"]
-        pairs = zip(rules, before[1:], after[1:], strict=True)
-        return all(a <= b if rule == "monotone" else a == b for rule, a, b in pairs)
+    def _may_follow(self, before: Ints, after: Ints) -> NDArray[np.bool_]:
+        """Shape (K, K), from what rules bind, shapes (K, 1, R) and (1, K, R)."""
+        monotone = np.array([axis.rule == "monotone" for axis in self._axes if axis.rule != "free"], dtype=bool)
+        return np.asarray(np.where(monotone, before <= after, before == after).all(axis=2))
 
 
 def _intervals(constraints: Iterable[Constraint]) -> list[Interval]:

@@ -6,6 +6,7 @@ tables backwards. They are all that is within the limit and a little more: what 
 which leaves the rest uniform.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from design_space.layer import Layer
 from design_space.layer_table import LayerTable
 
 _NUM_BINS = 1024
+_MAX_SHIFTS = 64
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +41,9 @@ class CoarseDraws:
         joint, embedding = table.joint[..., column], table.embedding[:, column]
         greatest = int(embedding.max() + num_slots * values.max() + (num_slots - 1) * joint.max())
         top = min(interval.high, greatest)
+        self.total = 0.0
+        if top < 0:
+            return
         step = max(1, -(-(top + 1) // _NUM_BINS))
         self._num_bins = top // step + 1
         self._coarse, self._joint = values // step, joint // step
@@ -75,24 +80,27 @@ class CoarseDraws:
 
     def _tables(self, num_slots: int) -> tuple[list[Floats], list[Floats]]:
         """For each slot, by kind and sum (K, bins): ways to come to its layer, and ways with it."""
-        before, after = [], []
+        before: list[Floats] = []
+        after: list[Floats] = []
         ways = np.zeros((self._table.num_kinds, self._num_bins))
         for kind, start in enumerate(self._embedding):
             if start < self._num_bins:
                 ways[kind, start] = 1
         for slot in range(num_slots):
+            ways = self._joined(after[-1]) if slot else ways
             before.append(ways)
-            numbers = [self._numbers(slot, kind) for kind in range(len(ways))]
-            after.append(np.array([np.convolve(*pair)[: self._num_bins] for pair in zip(ways, numbers, strict=True)]))
-            ways = self._joined(after[-1])
+            after.append(np.array([_convolve(row, self._numbers(slot, kind)) for kind, row in enumerate(ways)]))
         return before, after
 
     def _joined(self, after: Floats) -> Floats:
         ways = np.zeros_like(after)
-        for kind, other in zip(*np.nonzero(self._table.may_follow), strict=True):
-            shift = int(self._joint[kind, other])
+        widths = self._table.widths
+        for before, then in itertools.product(np.unique(widths), repeat=2):
+            ours, theirs = np.flatnonzero(widths == before), np.flatnonzero(widths == then)
+            shift = int(self._joint[ours[0], theirs[0]])  # depends on the widths alone
             if shift < self._num_bins:
-                ways[other, shift:] += after[kind, : self._num_bins - shift]
+                follow = self._table.may_follow[np.ix_(ours, theirs)].astype(np.float64)
+                ways[theirs, shift:] += follow.T @ after[ours, : self._num_bins - shift]
         return ways
 
     def _numbers(self, slot: int, kind: int) -> Floats:
@@ -125,6 +133,17 @@ class LimitedDraws:
     def draw(self, rng: np.random.Generator) -> tuple[Layer, ...]:
         """One sequence of layers, which may break a limit by little."""
         return self._draws[_pick(self._totals, rng)].draw(rng)
+
+
+def _convolve(ways: Floats, numbers: Floats) -> Floats:
+    """Their convolution up to the last bin; by shifts where a kind has few distinct shares."""
+    shares = np.flatnonzero(numbers)
+    if len(shares) > _MAX_SHIFTS:
+        return np.convolve(ways, numbers)[: len(ways)]
+    result = np.zeros_like(ways)
+    for share in shares:
+        result[share:] += numbers[share] * ways[: len(ways) - share]
+    return result
 
 
 def _pick(weights: Floats, rng: np.random.Generator) -> int:

@@ -55,7 +55,8 @@ class DesignSpace:
         space = cls(name, content)
         for level in space.levels:
             per_stack = space._per_stack(level)
-            check_not_empty(space.axes(level), [depth // per_stack for depth in space.depths], per_stack, name)
+            where = f"{name}: level {level}"
+            check_not_empty(space.axes(level), [depth // per_stack for depth in space.depths], per_stack, where)
         return space
 
     def within(self, constraints: Sequence[Constraint]) -> Self:
@@ -125,7 +126,7 @@ class DesignSpace:
             InputError: If there is no such level, or its limits make an exact count too costly.
         """
         if not self._sum_limits:
-            return self._num_ranks(level)
+            return self.size_without_limits(level)
         tally = Tally(self._layer_table(level))
         return sum(tally.count(number, self._per_stack(level)) for number in self._num_slots(level))
 
@@ -150,7 +151,8 @@ class DesignSpace:
         """Stacks of equal layers that an allowed architecture may have."""
         return [depth // self._per_stack(level) for depth in self._allowed_depths]
 
-    def _num_ranks(self, level: int) -> int:
+    def size_without_limits(self, level: int) -> int:
+        """Number of ranks: architectures of the allowed depths, other limits aside."""
         return sum(self._sizes(level))
 
     def _sizes(self, level: int) -> list[int]:
@@ -210,7 +212,7 @@ class DesignSpace:
         Raises:
             InputError: If there are more than 100,000,000: then the space is implicit.
         """
-        number = self._num_ranks(level)
+        number = self.size_without_limits(level)
         if number > MAX_ENUMERATED:
             raise InputError(
                 f"{self.name}: a level of at most {MAX_ENUMERATED} architectures can be enumerated, level {level} has "
@@ -228,14 +230,15 @@ class DesignSpace:
             rng: Source of randomness.
 
         Raises:
-            InputError: If there is no such level, or 20,000 draws in a row find nothing new.
+            InputError: If there is no such level, or 20,000 draws in a row find nothing new: that happens where several
+                limits, or both ends of a narrow one, leave next to nothing.
         """
-        number = self._num_ranks(level)
+        number = self.size_without_limits(level)
         if num_samples >= number:
             return list(self.enumerate(level))
         draw, wanted = partial(self._draw, level, number), num_samples
         if self._sum_limits:
-            draws = LimitedDraws(self._layer_table(level), self._num_slots(level), self._per_stack(level))
+            draws = self._limited_draws(level)
             if draws.total <= _FEW * num_samples:  # their sums are few, too
                 wanted = min(num_samples, self.size(level))
             draw = partial(_draw_within, draws)
@@ -252,6 +255,16 @@ class DesignSpace:
                     f"{', '.join(self.content.constraints)}; {_MAX_MISSES} draws in a row gave none. Relax the limits."
                 )
         return list(found)
+
+    def _limited_draws(self, level: int) -> LimitedDraws:
+        if level not in self._draws:
+            self._draws[level] = LimitedDraws(self._layer_table(level), self._num_slots(level), self._per_stack(level))
+        return self._draws[level]
+
+    @cached_property
+    def _draws(self) -> dict[int, LimitedDraws]:
+        """Tables to draw by, made once a level."""
+        return {}
 
     def _draw(self, level: int, number: int, rng: np.random.Generator) -> Architecture:
         return self.architecture_at(level, _random_below(number, rng))

@@ -12,6 +12,7 @@ from design_space.layer import OPERATIONS, check_operation, check_width
 
 MAX_SIZE = 100_000  # keeps sums over a model within 64 bits
 MAX_LAYERS = 1_000
+MAX_STACK = 100
 MAX_VALUES = 100_000  # of one field of a layer
 
 Size = Annotated[int, Field(strict=True, gt=0, le=MAX_SIZE)]
@@ -139,9 +140,11 @@ class ArchitectureFile(BaseModel):
     def _check_numbers_of_values(self) -> None:
         """Stacks, and multisets of heads, are listed; they grow fast."""
         num_sizes = len(self.feed_forward_hidden)
-        if max(self.num_feed_forwards) > MAX_VALUES or (
-            sum(num_sizes**length for length in self.num_feed_forwards) > MAX_VALUES
-        ):
+        if max(self.num_feed_forwards) > MAX_STACK:
+            raise InputError(
+                f"number_of_feed-forward_stacks must be at most {MAX_STACK}, got {max(self.num_feed_forwards)}"
+            )
+        if sum(num_sizes**length for length in self.num_feed_forwards) > MAX_VALUES:
             raise InputError(f"number_of_feed-forward_stacks must give at most {MAX_VALUES} stacks of sizes")
         num_operations = sum(len(parameters) for parameters in self.operation_parameters.values())
         multisets = sum(math.comb(num_operations + number - 1, number) for number in self.num_heads)

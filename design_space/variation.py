@@ -65,9 +65,9 @@ def crossover(
     per_stack = space.content.levels[level - 1].layers_per_stack
     parents = [one.layers[::per_stack], other.layers[::per_stack]]
     for _ in range(_MAX_TRIES):
-        longer = parents[rng.integers(2)]
-        taken = [parents[rng.integers(2)] for _ in longer]
-        stacks = [(source if slot < len(source) else longer)[slot] for slot, source in enumerate(taken)]
+        leading = parents[rng.integers(2)]
+        taken = [parents[rng.integers(2)] for _ in leading]
+        stacks = [(source if slot < len(source) else leading)[slot] for slot, source in enumerate(taken)]
         columns = []
         for axis in space.axes(level):
             values = [axis.value_of(layer) for layer in stacks]

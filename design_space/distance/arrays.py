@@ -15,6 +15,7 @@ from design_space.graph import head_labels
 
 Ints = NDArray[np.intp]
 Counts = NDArray[np.int16]
+_MAX_HEADS = 8_000  # so that 16 bits hold their edges
 
 
 class Graphs:
@@ -25,11 +26,14 @@ class Graphs:
         costs: Of the edits.
 
     Raises:
-        InputError: If a label has no position.
+        InputError: If a label has no position, or a graph has more than 8,000 heads.
     """
 
     def __init__(self, architectures: Sequence[Architecture], costs: EditCosts) -> None:
         self.costs = costs
+        for architecture in architectures:
+            if (number := sum(layer.num_heads for layer in architecture.layers)) > _MAX_HEADS:
+                raise InputError(f"distance: a graph must have at most {_MAX_HEADS} heads, got {number}.")
         self.groups = _groups(architectures, costs)
 
     def __len__(self) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -26,6 +27,8 @@ MAX_GRAPHS = 50_000  # 10 GB as float32
 _VERSION = 1  # of the numbers: another one where the same input gives others
 _BLOCK = 1024
 _TOLERANCE = 1e-4
+
+logger = logging.getLogger(__name__)
 
 
 def distances(
@@ -72,15 +75,27 @@ def cached_distances(
         report: As in `distances`.
 
     Returns:
-        Shape (n, n), float32; mapped from the file, read only.
+        Shape (n, n), float32; mapped from the file and read only where it was there. A file that cannot be read is
+        computed anew, and one that cannot be written is done without, both with a warning.
     """
     path = folder / f"{kind}-{content_hash(space, kind, architectures)}.npy"
-    if not path.exists():
-        matrix = distances(space, kind, architectures, report=report)
+    shape = (len(architectures), len(architectures))
+    try:
+        mapped: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+        if mapped.shape == shape and mapped.dtype == np.float32:
+            return mapped
+        logger.warning("%s is not the matrix that its name says; it is computed anew", path)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, EOFError):
+        logger.warning("%s cannot be read; the matrix is computed anew", path)
+    matrix = distances(space, kind, architectures, report=report)
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         save_array(path, matrix)
-    mapped: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return mapped
+    except OSError as error:
+        logger.warning("the matrix is not kept: %s cannot be written (%s)", path, error.strerror)
+    return matrix
 
 
 def content_hash(space: DesignSpace, kind: Kind, architectures: Sequence[Architecture]) -> str:
