@@ -59,6 +59,8 @@ def run_app(app: typer.Typer, name: str, words: Sequence[str], *input_errors: ty
         except _USAGE_ERROR as error:
             message: str = error.format_message()  # type: ignore[attr-defined]
             raise InputError(f"{name}: {message.rstrip('.')}. See --help.") from None
+        if outcome == INTERRUPTED:
+            raise KeyboardInterrupt
         return outcome if isinstance(outcome, int) else None
 
     return exit_code(run, *input_errors)

@@ -163,7 +163,7 @@ class Embedding:
             )
 
     @classmethod
-    def load(cls, path: Path) -> tuple[Self, dict[str, Points]]:
+    def load(cls, path: str | Path) -> tuple[Self, dict[str, Points]]:
         """Read what `save` wrote.
 
         Returns:

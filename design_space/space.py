@@ -23,6 +23,8 @@ from design_space.tally import Tally
 
 MAX_ENUMERATED = 100_000_000
 _MAX_LAYERS = 100_000
+_MAX_WALKED = 100_000  # ranks; of more, what limits leave is collected where it is not more than the next
+_MAX_COLLECTED = 10_000
 _MAX_MISSES = 20_000  # draws in a row that break a limit or are known
 _FEW = 2  # times as many as wanted: then they are counted first
 
@@ -213,13 +215,25 @@ class DesignSpace:
             InputError: If there are more than 100,000,000: then the space is implicit.
         """
         number = self.size_without_limits(level)
+        if self._sum_limits and number > _MAX_WALKED:
+            size = self.size_if_countable(level)
+            if size is not None and size <= _MAX_COLLECTED:
+                found = self.sample(level, size, np.random.default_rng(0))
+                return iter(sorted(found, key=partial(self._order, level)))
         if number > MAX_ENUMERATED:
             raise InputError(
                 f"{self.name}: a level of at most {MAX_ENUMERATED} architectures can be enumerated, level {level} has "
                 f"{number}. Use sample, which needs no list."
             )
+        # Limits are kept by walking through all ranks.
         everything = (self.architecture_at(level, rank) for rank in range(number))
         return (architecture for architecture in everything if self._within_limits(architecture))
+
+    def _order(self, level: int, architecture: Architecture) -> list[int]:
+        """Sorts as ranks do."""
+        stacks = architecture.layers[:: self._per_stack(level)]
+        places = [axis.index[axis.value_of(layer)] for axis in self.axes(level) for layer in stacks]
+        return [len(stacks), *places]
 
     def sample(self, level: int, num_samples: int, rng: np.random.Generator) -> list[Architecture]:
         """Distinct architectures of a level, uniformly, without listing it.

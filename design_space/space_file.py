@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from design_space.errors import InputError
-from design_space.space_schema import ArchitectureFile, LevelFile, SpaceFile
+from design_space.space_schema import ArchitectureFile, FixedLayer, LevelFile, SpaceFile
 
 MAX_BYTES = 1_000_000
 
@@ -106,6 +106,8 @@ def _first_problem(error: ValidationError) -> str:
     if problem["type"] == "extra_forbidden":
         known = [*SpaceFile.model_fields, *LevelFile.model_fields]
         known += [field.alias or name for name, field in ArchitectureFile.model_fields.items()]
+        if problem["loc"][0] == "fixed_layers" and len(problem["loc"]) == 3:
+            return f"{key}: unknown key. Give only {', '.join(FixedLayer.model_fields)}, as in a model_dict."
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
         return f"{key}: unknown key.{f' Did you mean {near[0]!r}?' if near else ''}"
     if problem["type"] == "missing":

@@ -128,7 +128,8 @@ def triangle_violations(matrix: NDArray[np.float32], num_triples: int, rng: np.r
     """
     a, b, c = rng.integers(len(matrix), size=(3, num_triples))
     excess = np.asarray(matrix[a, c] - matrix[a, b] - matrix[b, c])
-    return int((excess > _TOLERANCE).sum()), float(max(0.0, excess.max()))
+    violations = excess[excess > _TOLERANCE]
+    return len(violations), float(violations.max(initial=0.0))
 
 
 def _naive_distances(

@@ -80,3 +80,12 @@ def test_the_few_that_limits_leave_are_all_found() -> None:
     found = space.sample(2, 10_000, np.random.default_rng(0))
     assert len(found) == len(set(found)) == space.size(2) == 41
     assert all(space.refusal(architecture, 2) is None for architecture in found)
+
+
+def test_what_limits_leave_of_many_is_enumerated_in_the_order_of_ranks(
+    small: DesignSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = limited(small, "params <= 1640000")
+    walked = list(space.enumerate(1))
+    monkeypatch.setattr("design_space.space._MAX_WALKED", 10)
+    assert list(space.enumerate(1)) == walked

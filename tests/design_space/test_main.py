@@ -69,7 +69,7 @@ def test_info_counts_every_level(run: Run):
     ]
     limited = content(run, "info", "small.yaml", "--constraint", "layers<=1")
     assert (limited["size"], limited["constraints"]) == (8, ["layers <= 1"])
-    assert "72 architectures" in run("info", "small.yaml")[1]
+    assert "architectures: 72" in run("info", "small.yaml")[1]
 
 
 def test_enumerate_gives_every_architecture_in_the_space_s_order(run: Run, tmp_path: Path):
@@ -99,6 +99,12 @@ def test_distances_are_written_in_the_order_of_enumerate(run: Run, tmp_path: Pat
     np.testing.assert_array_equal(np.load("again.npy"), matrix)
     assert again["triangle_violations"] == told["triangle_violations"]
     assert len(list((tmp_path / "cache").rglob("*.npy"))) == 1
+
+
+def test_limits_that_leave_few_of_many_make_a_matrix(run: Run):
+    words = ("flexibert_mini", "--level", "2", "--constraint", "params<=6.9e6")
+    listed = content(run, "enumerate", *words)["architectures"]
+    assert content(run, "distance", *words, "--kind", "wl", "--out", "d.npy")["shape"] == [len(listed)] * 2 == [41, 41]
 
 
 def test_no_cache_leaves_no_file_but_the_matrix(run: Run, tmp_path: Path):
@@ -149,7 +155,7 @@ def test_show_draws_a_layer_a_box(run: Run, tmp_path: Path):
         (("show", "0123456789abcdef", "--space", "flexibert_2"), "too large to look an id up"),
         (("sample", "flexibert_mini", "--constraint", "params<0"), "no architecture of level 3 is within the limits"),
         (("distance", "small.yaml", "--constraint", "params<=1", "--out", "d.npy"), "no architecture of level 1"),
-        (("distance", "flexibert_mini", "--level", "2", "--constraint", "params<=6.9e6", "--out", "d.npy"), "to walk"),
+        (("distance", "small.yaml", "--out", "d.npy", "--seed", "-1"), "--seed: must be at least 0, got -1"),
         (("show", MIXED, "--out", "/proc/a.svg"), "'/proc' cannot be written to"),
         (("show", "missing.json"), "which is no file"),
         (("show", "{"), "must be JSON"),
