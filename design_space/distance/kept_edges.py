@@ -19,6 +19,7 @@ from design_space.distance.arrays import Counts, Group, Ints, tail_counts
 
 _MAX_PERMUTED_DEPTH = 4  # deeper graphs: alignments that keep the order of layers
 _MAX_TABLE = 20_000_000  # entries of the table of chains; 2 bytes each
+_MAX_CELLS = 8_000_000  # of a block of capacities; 2 bytes each
 _UNLIMITED = 2**14
 
 Bools = NDArray[np.bool_]
@@ -86,9 +87,18 @@ def kept_by_heads(ours: Group, row: int, theirs: Group, alignments: Alignments) 
         theirs: Group of the other graphs.
         alignments: Of its layers on theirs.
     """
+    step = max(1, _MAX_CELLS // (len(alignments.images) * len(ours.head_positions)))
+    starts = range(0, len(theirs.labels), step)
+    return np.concatenate(
+        [_kept_by_heads(ours, row, theirs, slice(start, start + step), alignments) for start in starts]
+    )
+
+
+def _kept_by_heads(ours: Group, row: int, theirs: Group, block: slice, alignments: Alignments) -> Counts:
+    """The same for some of their rows of heads."""
     labels, numbers = ours.labels[row].astype(np.int16), ours.num_heads[row].astype(np.int16)
-    images = theirs.labels.astype(np.int16)[:, alignments.images]
-    image_numbers = theirs.num_heads.astype(np.int16)[:, alignments.images]
+    images = theirs.labels[block].astype(np.int16)[:, alignments.images]
+    image_numbers = theirs.num_heads[block].astype(np.int16)[:, alignments.images]
     weight = np.broadcast_to(1 + alignments.keeps_input.astype(np.int16), images.shape[:3])
     kept = np.zeros(images.shape[:2], dtype=np.int16)
     for one, other in itertools.product(range(labels.shape[1]), range(images.shape[3])):
@@ -101,7 +111,7 @@ def kept_by_heads(ours: Group, row: int, theirs: Group, alignments: Alignments) 
         return kept
     label, image = labels[:, 0], images[..., 0]
     movable = np.minimum(numbers[:, 0], image_numbers[..., 0]) * alike
-    capacity = (tail_counts(ours.head_counts[row]) - tail_counts(theirs.head_counts)).astype(np.int16)
+    capacity = (tail_counts(ours.head_counts[row]) - tail_counts(theirs.head_counts[block])).astype(np.int16)
     capacity = np.repeat(capacity[:, None], alignments.images.shape[0], axis=1)
     top = np.maximum(label, image)
     # Heads that keep both edges first, then the interval that ends first.

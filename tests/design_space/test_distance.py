@@ -125,6 +125,13 @@ def test_with_or_without_a_table_of_chains_the_distances_are_equal(monkeypatch: 
     np.testing.assert_array_equal(edit_distances(Graphs(some, COSTS)), with_table)
 
 
+def test_blocks_of_heads_do_not_change_the_distances(monkeypatch: pytest.MonkeyPatch):
+    some = MINI.sample(2, 60, np.random.default_rng(5))
+    at_once = edit_distances(Graphs(some, COSTS))
+    monkeypatch.setattr("design_space.distance.kept_edges._MAX_CELLS", 1_000)
+    np.testing.assert_array_equal(edit_distances(Graphs(some, COSTS)), at_once)
+
+
 def test_deep_graphs_keep_the_order_of_layers() -> None:
     layer = Layer("sa", "sdp", 128, 2, (512,))
     other = Layer("sa", "wma", 128, 2, (512,))
