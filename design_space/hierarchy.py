@@ -39,7 +39,7 @@ def refine(
     Returns:
         Distinct architectures of the level, `best` among them where the level contains them.
     """
-    per_stack = space.content.levels[level - 1].layers_per_stack
+    per_stack = space.layers_per_stack(level)
     found: dict[Architecture, None] = {}
     for architecture in best:
         found.setdefault(architecture)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -56,7 +57,7 @@ class DesignSpace:
         name, content = read_space(name_or_file)
         space = cls(name, content)
         for level in space.levels:
-            per_stack = space._per_stack(level)
+            per_stack = space.layers_per_stack(level)
             where = f"{name}: level {level}"
             check_not_empty(space.axes(level), [depth // per_stack for depth in space.depths], per_stack, where)
         return space
@@ -112,10 +113,13 @@ class DesignSpace:
             InputError: If they are more than 100,000.
         """
         axes = self.axes(level)
-        number = int(np.prod([len(axis.values) for axis in axes], dtype=object))
+        self._check_num_layers(level)
+        return [self._make_layer(*values) for values in itertools.product(*(axis.values for axis in axes))]
+
+    def _check_num_layers(self, level: int) -> None:
+        number = math.prod(len(axis.values) for axis in self.axes(level))
         if number > _MAX_LAYERS:
             raise InputError(f"{self.name}: level {level} has {number} layers, more than {_MAX_LAYERS}.")
-        return [self._make_layer(*values) for values in itertools.product(*(axis.values for axis in axes))]
 
     @property
     def _make_layer(self) -> Callable[..., AnyLayer]:
@@ -130,7 +134,7 @@ class DesignSpace:
         if not self._sum_limits:
             return self.size_without_limits(level)
         tally = Tally(self._layer_table(level))
-        return sum(tally.count(number, self._per_stack(level)) for number in self._num_slots(level))
+        return sum(tally.count(number, self.layers_per_stack(level)) for number in self._num_slots(level))
 
     def size_if_countable(self, level: int) -> int | None:
         """Exact number of architectures of a level; None where its limits make that too costly."""
@@ -146,27 +150,25 @@ class DesignSpace:
         return [constraint for constraint in self.constraints if constraint.quantity != "layers"]
 
     def _layer_table(self, level: int) -> LayerTable:
-        self.layers(level)  # refused where they are too many
+        self._check_num_layers(level)
         return LayerTable(self.axes(level), _uniform_layer, self._sum_limits)
 
     def _num_slots(self, level: int) -> list[int]:
         """Stacks of equal layers that an allowed architecture may have."""
-        return [depth // self._per_stack(level) for depth in self._allowed_depths]
+        return [depth // self.layers_per_stack(level) for depth in self._allowed_depths]
 
     def size_without_limits(self, level: int) -> int:
         """Number of ranks: architectures of the allowed depths, other limits aside."""
-        return sum(self._sizes(level))
+        return sum(self._sizes_by_level[self._index(level)])
 
-    def _sizes(self, level: int) -> list[int]:
+    @cached_property
+    def _sizes_by_level(self) -> list[list[int]]:
         """Number of architectures of each allowed depth, other limits aside."""
-        per_stack, axes = self._per_stack(level), self.axes(level)
-        sizes = []
-        for depth in self._allowed_depths:
-            size = 1
-            for axis in axes:
-                size *= axis.num_sequences(axis.allowed(depth // per_stack, per_stack))
-            sizes.append(size)
-        return sizes
+        return [[self._num_sequences(level, number) for number in self._num_slots(level)] for level in self.levels]
+
+    def _num_sequences(self, level: int, num_slots: int) -> int:
+        per_stack = self.layers_per_stack(level)
+        return math.prod(axis.num_sequences(axis.allowed(num_slots, per_stack)) for axis in self.axes(level))
 
     def architecture_at(self, level: int, rank: int) -> Architecture:
         """The architecture of a rank: by depth, then by the sequence of each field.
@@ -179,7 +181,7 @@ class DesignSpace:
             InputError: If there is no such level.
             IndexError: If the rank is out of range.
         """
-        sizes, per_stack = self._cached_sizes[self._index(level)], self._per_stack(level)
+        sizes, per_stack = self._sizes_by_level[self._index(level)], self.layers_per_stack(level)
         if not 0 <= rank < sum(sizes):
             raise IndexError(f"rank must be in [0, {sum(sizes)}), got {rank}")
         shorter = next(place for place, total in enumerate(itertools.accumulate(sizes)) if rank < total)
@@ -202,11 +204,7 @@ class DesignSpace:
             InputError: If a layer cannot have these values together.
         """
         stacks = [self._make_layer(*values) for values in zip(*columns, strict=True)]
-        return Architecture(tuple(layer for layer in stacks for _ in range(self._per_stack(level))))
-
-    @cached_property
-    def _cached_sizes(self) -> list[list[int]]:
-        return [self._sizes(level) for level in self.levels]
+        return Architecture(tuple(layer for layer in stacks for _ in range(self.layers_per_stack(level))))
 
     def enumerate(self, level: int) -> Iterator[Architecture]:
         """Every architecture of a level, lazily, in a fixed order.
@@ -231,7 +229,7 @@ class DesignSpace:
 
     def _order(self, level: int, architecture: Architecture) -> list[int]:
         """Sorts as ranks do."""
-        stacks = architecture.layers[:: self._per_stack(level)]
+        stacks = architecture.layers[:: self.layers_per_stack(level)]
         places = [axis.index[axis.value_of(layer)] for axis in self.axes(level) for layer in stacks]
         return [len(stacks), *places]
 
@@ -272,7 +270,9 @@ class DesignSpace:
 
     def _limited_draws(self, level: int) -> LimitedDraws:
         if level not in self._draws:
-            self._draws[level] = LimitedDraws(self._layer_table(level), self._num_slots(level), self._per_stack(level))
+            self._draws[level] = LimitedDraws(
+                self._layer_table(level), self._num_slots(level), self.layers_per_stack(level)
+            )
         return self._draws[level]
 
     @cached_property
@@ -294,7 +294,7 @@ class DesignSpace:
 
     def form_refusal(self, architecture: Architecture, level: int) -> str | None:
         """Why an architecture is not in a level, limits aside; None where it is."""
-        axes, per_stack = self.axes(level), self._per_stack(level)
+        axes, per_stack = self.axes(level), self.layers_per_stack(level)
         if len(architecture.layers) not in self.depths:
             return f"num_layers must be one of {self.depths}, got {len(architecture.layers)}"
         if architecture.per_head != self.per_head:
@@ -328,7 +328,12 @@ class DesignSpace:
             values |= {f"layer{number}.{name}": sorted(column) for name, column in columns.items()}
         return values
 
-    def _per_stack(self, level: int) -> int:
+    def layers_per_stack(self, level: int) -> int:
+        """Adjacent layers that are equal in a level.
+
+        Raises:
+            InputError: If there is no such level.
+        """
         return self.content.levels[self._index(level)].layers_per_stack
 
     def _index(self, level: int) -> int:

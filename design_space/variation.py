@@ -62,7 +62,7 @@ def crossover(
     Returns:
         A member of the level; `one` where 64 tries break a rule or a limit of the space.
     """
-    per_stack = space.content.levels[level - 1].layers_per_stack
+    per_stack = space.layers_per_stack(level)
     parents = [one.layers[::per_stack], other.layers[::per_stack]]
     for _ in range(_MAX_TRIES):
         leading = parents[rng.integers(2)]
@@ -80,7 +80,7 @@ def crossover(
 
 def _steps(space: DesignSpace, level: int, architecture: Architecture) -> Iterator[list[list[Any]]]:
     """Values of each field one step away, whether the space allows them together or not."""
-    per_stack = space.content.levels[level - 1].layers_per_stack
+    per_stack = space.layers_per_stack(level)
     stacks = architecture.layers[::per_stack]
     axes = space.axes(level)
     columns = [[axis.value_of(layer) for layer in stacks] for axis in axes]
@@ -99,7 +99,7 @@ def _field_steps(axes: Sequence[Axis], columns: Sequence[list[Any]]) -> Iterator
 
 
 def _depth_steps(space: DesignSpace, level: int, columns: Sequence[list[Any]]) -> Iterator[list[list[Any]]]:
-    per_stack = space.content.levels[level - 1].layers_per_stack
+    per_stack = space.layers_per_stack(level)
     depths = [depth // per_stack for depth in space.depths]
     now = len(columns[0])
     for depth in [*[depth for depth in depths if depth < now][-1:], *[depth for depth in depths if depth > now][:1]]:
