@@ -4,6 +4,7 @@ Symbols: T tokens, h hidden size, d head width, K kernel size.
 """
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ MAX_POSITIONS = 512
 NUM_TOKEN_TYPES = 2
 HEAD_RATIO = 2
 SEQUENCE_LENGTH = 128
+QUERY_BLOCK = 64  # of the model, where it meets relative positions
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,16 @@ def flops(sequence_length: int = SEQUENCE_LENGTH, relative: bool = True) -> Quan
     """Floating-point operations of one forward pass of `FlexiBertModel` over one sequence without padding.
 
     A multiply-add is two operations. Counted are all matrix products: linear maps, attention scores and contexts, and
-    the discrete Fourier and cosine transforms, which the model computes as products with T × T and h × h matrices (no
-    FFT). A layer takes `2 T · (W + a T w + t h (h + T))`: W entries of weight matrices (as many multiply-adds a token);
-    w the width of its attention, h or, beside a convolution, h / 2; a = 2 for keys and values, and 2 more for relative
-    positions (in a linear transform 0, or 3); t = 2 for dft, 1 for dct, else 0.
+    the cosine transform, which the model computes as products with T × T and h × h matrices. A layer takes
+    `2 T (W + a T w + t h (h + T))`: W entries of weight matrices (as many multiply-adds a token); w the width of its
+    attention, h or, beside a convolution, h / 2; a = 2 for keys and values, 1 for values alone, 0 without attention;
+    t = 1 for dct, else 0. Relative positions take `2 n b (T + b) w` more: n blocks of b queries, at most 64, each meet
+    T + b distances.
 
     Not counted are biases, residuals, activations, softmax, norms, masks, embedding look-ups, and the making of the
-    transforms' matrices. Nor are the two weighted sums over the windows of a convolution, `3 T h K` operations a layer:
-    the model computes them element by element.
+    transforms' matrices. Nor are what the model computes without matrix products: the two weighted sums over the
+    windows of a convolution, `3 T h K` operations a layer, and the fast Fourier transform of dft, about
+    `5 T h log2(T h)` (padded rows take products instead, as many as dct).
 
     Args:
         sequence_length: Tokens, T; the model must allow as many positions.
@@ -163,14 +167,15 @@ def _layer_parameters(layer: Layer, relative_positions: int) -> int:
 
 
 def _layer_flops(layer: Layer, num_tokens: int, relative: bool) -> int:
-    h, has_keys = layer.hidden_size, layer.operation != "l"
-    linear_maps = sum(a * b for a, b, _ in _linear_maps(layer, relative))
-    # A query meets T keys, and 2 T distances (2 T − 1, and the row of zeros that shifts them); T values are summed.
-    attended = num_tokens * (has_keys + 2 * relative + (has_keys or relative))
-    # Along the width, then along the tokens; the Fourier transform has a cosine and a sine part.
-    transforms = {"dft": 2, "dct": 1}.get(layer.parameter, 0) * (h + num_tokens)
-    multiply_adds = linear_maps + attended * num_attention_heads(layer) * head_size(layer) + transforms * h
-    return 2 * num_tokens * multiply_adds
+    h, width = layer.hidden_size, num_attention_heads(layer) * head_size(layer)
+    has_keys = layer.operation != "l"
+    linear_maps = num_tokens * sum(a * b for a, b, _ in _linear_maps(layer, relative))
+    attended = num_tokens * num_tokens * (has_keys + (has_keys or relative)) * width
+    num_blocks = math.ceil(num_tokens / QUERY_BLOCK)
+    block = math.ceil(num_tokens / num_blocks)
+    distances = num_blocks * block * (num_tokens + block) * width if relative else 0
+    transforms = num_tokens * h * (h + num_tokens) if layer.parameter == "dct" else 0
+    return 2 * (linear_maps + attended + distances + transforms)
 
 
 def _linear_maps(layer: Layer, relative: bool) -> list[_LinearMap]:

@@ -1,17 +1,28 @@
 """The torch model of an architecture, on transformers."""
 
-from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
+from transformers import AutoConfig
 
 from design_space.model.configuration_flexibert import FlexiBertConfig
+from design_space.model.folder import AUTO_CLASSES
 from design_space.model.modeling_flexibert import (
     FlexiBertForMaskedLM,
+    FlexiBertForMultipleChoice,
+    FlexiBertForQuestionAnswering,
     FlexiBertForSequenceClassification,
+    FlexiBertForTokenClassification,
     FlexiBertModel,
 )
 
-AutoConfig.register("flexibert", FlexiBertConfig, exist_ok=True)
-AutoModel.register(FlexiBertConfig, FlexiBertModel, exist_ok=True)
-AutoModelForMaskedLM.register(FlexiBertConfig, FlexiBertForMaskedLM, exist_ok=True)
-AutoModelForSequenceClassification.register(FlexiBertConfig, FlexiBertForSequenceClassification, exist_ok=True)
+AutoConfig.register(FlexiBertConfig.model_type, FlexiBertConfig, exist_ok=True)
+for auto_class, model_class in AUTO_CLASSES.items():
+    auto_class.register(FlexiBertConfig, model_class, exist_ok=True)
 
-__all__ = ["FlexiBertConfig", "FlexiBertForMaskedLM", "FlexiBertForSequenceClassification", "FlexiBertModel"]
+__all__ = [
+    "FlexiBertConfig",
+    "FlexiBertForMaskedLM",
+    "FlexiBertForMultipleChoice",
+    "FlexiBertForQuestionAnswering",
+    "FlexiBertForSequenceClassification",
+    "FlexiBertForTokenClassification",
+    "FlexiBertModel",
+]

@@ -18,6 +18,10 @@ _CHOICES = {
     "transform_norm": ("ortho", "backward"),
     "classifier_pooling": ("mean", "first"),
 }
+_SIZES = ("vocab_size", "max_position_embeddings", "type_vocab_size")
+_PROBABILITIES = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
+_KEYS = ("l", "o", "h", "n", "f", "p")
+_PARAMETERS = {"sa": ("sdp", "wma"), "l": ("dft", "dct")}
 
 
 class FlexiBertConfig(PreTrainedConfig):
@@ -67,6 +71,15 @@ class FlexiBertConfig(PreTrainedConfig):
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}.")
+        for name in _SIZES:
+            if not _is_size(getattr(self, name)):
+                raise ValueError(f"{name} must be a positive integer, got {getattr(self, name)!r}.")
+        for name in _PROBABILITIES:
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 1:
+                raise ValueError(f"{name} must lie in [0, 1), got {value!r}.")
+        if self.pad_token_id is not None and not 0 <= self.pad_token_id < self.vocab_size:
+            raise ValueError(f"pad_token_id must be below vocab_size = {self.vocab_size}, got {self.pad_token_id!r}.")
         _check_model_dict(self.model_dict)
         super().__post_init__(**kwargs)
 
@@ -100,29 +113,44 @@ class FlexiBertConfig(PreTrainedConfig):
         return self.model_dict[key]
 
 
-def _check_model_dict(model_dict: dict[str, Any]) -> None:
-    """Refuse what the model could not be built from."""
-    if unknown := sorted(set(model_dict) - {"l", "o", "h", "n", "f", "p"}):
-        raise ValueError(f"model_dict: unknown key {unknown[0]!r}; give only l, o, h, n, f and p.")
-    missing = [key for key in ("l", "o", "h", "n", "f", "p") if key not in model_dict]
-    if missing:
-        raise ValueError(f"model_dict: key {missing[0]!r} is missing; it needs l, o, h, n, f and p.")
-    for key in ("o", "h", "n", "f", "p"):
-        if len(model_dict[key]) != model_dict["l"]:
-            raise ValueError(f"model_dict: {key} must have l = {model_dict['l']} entries, got {len(model_dict[key])}.")
-    if model_dict["l"] < 1:
-        raise ValueError(f"model_dict: l must be at least 1, got {model_dict['l']!r}.")
-    for number, (o, h, n, f, p) in enumerate(zip(*(model_dict[key] for key in "ohnfp"), strict=True)):
-        where = f"model_dict: layer {number}"
-        if isinstance(o, list):
-            raise ValueError(f"{where}: one operation a head is not supported; give one a layer.")
-        if o not in ("sa", "l", "c"):
-            raise ValueError(f"{where}: o must be sa, l or c, got {o!r}.")
-        if any(not isinstance(size, int) or size < 1 for size in (h, n, *f)) or not f:
-            raise ValueError(f"{where}: h, n and each f must be positive integers, got {h!r}, {n!r} and {f!r}.")
-        if h % n:
-            raise ValueError(f"{where}: h must be divisible by n, got {h} and {n}.")
-        if o == "c" and (not str(p).isdecimal() or int(p) % 2 == 0 or h % (2 * max(1, n // 2))):
-            raise ValueError(f"{where}: c needs an odd kernel p and h divisible by 2 · max(1, n // 2), got {p!r}, {h}.")
-        if o != "c" and p not in (("sdp", "wma") if o == "sa" else ("dft", "dct")):
-            raise ValueError(f"{where}: p of {o} must be {'sdp or wma' if o == 'sa' else 'dft or dct'}, got {p!r}.")
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _check_model_dict(model_dict: Any) -> None:
+    """Refuse what the model could not be built from, naming layer and field."""
+    if not isinstance(model_dict, dict) or set(model_dict) != set(_KEYS):
+        given = ", ".join(map(str, model_dict)) if isinstance(model_dict, dict) else repr(model_dict)
+        raise ValueError(f"model_dict must have the keys l, o, h, n, f and p, got {given}.")
+    num_layers = model_dict["l"]
+    if not _is_size(num_layers):
+        raise ValueError(f"model_dict: l must be a positive integer, got {num_layers!r}.")
+    for key in _KEYS[1:]:
+        column = model_dict[key]
+        if not isinstance(column, list | tuple) or len(column) != num_layers:
+            count = len(column) if isinstance(column, list | tuple) else repr(column)
+            raise ValueError(f"model_dict: {key} must be a list of l = {num_layers} entries, got {count}.")
+    for number in range(num_layers):
+        _check_layer(f"model_dict: layer {number}", *(model_dict[key][number] for key in _KEYS[1:]))
+
+
+def _check_layer(where: str, o: Any, h: Any, n: Any, f: Any, p: Any) -> None:
+    if isinstance(o, list | tuple):
+        raise ValueError(f"{where}: one operation a head is not supported; give one a layer.")
+    if o not in ("sa", "l", "c"):
+        raise ValueError(f"{where}: o must be sa, l or c, got {o!r}.")
+    for name, size in (("h", h), ("n", n)):
+        if not _is_size(size):
+            raise ValueError(f"{where}: {name} must be a positive integer, got {size!r}.")
+    if not isinstance(f, list | tuple) or not f or not all(map(_is_size, f)):
+        raise ValueError(f"{where}: f must be a list of one or more positive integers, got {f!r}.")
+    if h % n:
+        raise ValueError(f"{where}: h must be divisible by n, got {h} and {n}.")
+    if o != "c":
+        if p not in _PARAMETERS[o]:
+            raise ValueError(f"{where}: p of {o} must be {' or '.join(_PARAMETERS[o])}, got {p!r}.")
+        return
+    if isinstance(p, bool) or not str(p).isdecimal() or int(p) % 2 == 0:
+        raise ValueError(f"{where}: p of c must be an odd kernel size, got {p!r}.")
+    if h % (2 * max(1, n // 2)):
+        raise ValueError(f"{where}: h of c must be divisible by 2 · max(1, n // 2) = {2 * max(1, n // 2)}, got {h}.")

@@ -1,61 +1,37 @@
 """FlexiBERT: an encoder whose layers each have their own operation, heads, hidden size and feed-forward stack.
 
-One model, one file, read from top to bottom. It travels with an export, so it imports torch and transformers alone.
+Embeddings, layers, the encoder and its heads, from top to bottom; what mixes the tokens is in `operations_flexibert`.
+It travels with an export, so it imports torch, transformers and safetensors alone.
 
-Symbols: B sequences, T tokens, H heads, d head width, h hidden size, K kernel size, L real tokens of a row.
+Symbols: B sequences, T tokens, h hidden size.
 
 Reference: Tuli, Dedhia, Tuli, Jha (2023), "FlexiBERT: Are current transformer architectures too homogeneous and
 rigid?", JAIR 77.
 """
 
-import math
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.modeling_outputs import BaseModelOutput, MaskedLMOutput, SequenceClassifierOutput
+from transformers.modeling_outputs import (
+    BaseModelOutput,
+    MaskedLMOutput,
+    MultipleChoiceModelOutput,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutput,
+    TokenClassifierOutput,
+)
+from transformers.utils import can_return_tuple
 
 from .configuration_flexibert import FlexiBertConfig
+from .operations_flexibert import OPERATIONS, DynamicConvolution, SelfAttention, TokenMask, is_readable
 
-
-@dataclass
-class TokenMask:
-    """Which tokens are real, and what follows from it for every layer of one forward pass.
-
-    Attributes:
-        real: 1 for a real token, 0 for padding, shape (B, T); None where all are real.
-        positions: Place of each token among the real ones of its row, shape (B, T), or (1, T) where all are real.
-        lengths: Real tokens per row, at least 1, shape (B, 1, 1), or (1, 1, 1).
-        score_bias: 0 or the least finite value, added to attention scores, shape (B, 1, 1, T); None as for `real`.
-        transforms: Matrices made so far, by (kind, size), shared by all layers.
-    """
-
-    real: Tensor | None
-    positions: Tensor
-    lengths: Tensor
-    score_bias: Tensor | None
-    transforms: dict[tuple[str, int], tuple[Tensor, ...]] = field(default_factory=dict)
-
-    @classmethod
-    def from_attention_mask(cls, attention_mask: Tensor | None, hidden_states: Tensor) -> "TokenMask":
-        """Read a 0/1 mask of shape (B, T), or None where every token is real."""
-        num_tokens = hidden_states.shape[1]
-        if attention_mask is None:
-            positions = torch.arange(num_tokens, device=hidden_states.device)[None]
-            return cls(None, positions, torch.full_like(positions[:, :1, None], num_tokens), None)
-        real = attention_mask.to(hidden_states.dtype)
-        counts = attention_mask.long().cumsum(dim=1)
-        bias = (1.0 - real) * torch.finfo(hidden_states.dtype).min
-        return cls(real, (counts - 1).clamp(min=0), counts[:, -1:, None].clamp(min=1), bias[:, None, None, :])
-
-    def zero_padding(self, hidden_states: Tensor) -> Tensor:
-        """Set padded tokens to zero: what a convolution sees beyond the ends."""
-        return hidden_states if self.real is None else hidden_states * self.real[..., None]
+IGNORED_LABEL = -100
 
 
 class FlexiBertEmbeddings(nn.Module):
@@ -82,228 +58,6 @@ class FlexiBertEmbeddings(nn.Module):
         return self.dropout(self.LayerNorm(embeddings))  # type: ignore[no-any-return]
 
 
-class RelativePositionScores(nn.Module):
-    """Scores q_i · a_{i−j} with one learned vector per distance.
-
-    Reference: Shaw, Uszkoreit, Vaswani (2018), arXiv:1803.02155, eq. 4; the shift that avoids a (T, T, d) tensor is
-    that of Huang et al. (2018), arXiv:1809.04281, section 3.4.
-    """
-
-    def __init__(self, max_positions: int, head_size: int) -> None:
-        super().__init__()
-        self.max_positions = max_positions
-        self.distance_embedding = nn.Embedding(2 * max_positions - 1, head_size)
-
-    def forward(self, query: Tensor) -> Tensor:
-        """Query (B, H, T, d) -> scores (B, H, T, T), entry (i, j) for the distance i − j."""
-        num_tokens = query.shape[2]
-        first = self.max_positions - num_tokens
-        # Rows from the distance T − 1 down to 1 − T, and a row of zeros that makes the shift below a plain reshape.
-        distances = self.distance_embedding.weight[first : first + 2 * num_tokens - 1].flip(0)
-        scores = query @ F.pad(distances, (0, 0, 0, 1)).T
-        start = num_tokens - 1
-        flat = scores.flatten(2)[..., start : start + num_tokens * (2 * num_tokens - 1)]
-        return flat.reshape(*flat.shape[:2], num_tokens, 2 * num_tokens - 1)[..., :num_tokens]
-
-
-class Attention(nn.Module):
-    """Softmax attention over given queries, keys and values, with position scores and mask."""
-
-    def __init__(self, config: FlexiBertConfig, head_size: int) -> None:
-        super().__init__()
-        self.config = config
-        self.scale = 1.0 / math.sqrt(head_size)
-        self.relative = (
-            RelativePositionScores(config.max_position_embeddings, head_size)
-            if config.position_embedding_type == "relative_key"
-            else None
-        )
-
-    def forward(
-        self, query: Tensor, key: Tensor | None, value: Tensor, mask: TokenMask, output_attentions: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """Attend: (B, H, T, d) each -> context (B, T, H · d) and, on request, probabilities (B, H, T, T).
-
-        Without keys the scores are those of the relative positions alone.
-        """
-        dropout = self.config.attention_probs_dropout_prob if self.training else 0.0
-        bias = mask.score_bias
-        if self.relative is not None:
-            scores = self.relative(query) * self.scale
-            bias = scores if bias is None else scores + bias
-        if key is not None and not output_attentions and self.config._attn_implementation != "eager":
-            context = F.scaled_dot_product_attention(query, key, value, bias, dropout, scale=self.scale)
-            return context.transpose(1, 2).flatten(2), None
-        scores = bias if key is None else (query @ key.transpose(-1, -2)) * self.scale + (0 if bias is None else bias)
-        assert isinstance(scores, Tensor)
-        probabilities = scores.softmax(dim=-1)
-        context = F.dropout(probabilities, dropout) @ value
-        return context.transpose(1, 2).flatten(2), probabilities if output_attentions else None
-
-
-class SelfAttention(nn.Module):
-    """Self-attention: scaled dot product (sdp), or weighted multiplicative (wma) with scores Q W Kᵀ.
-
-    The key has no bias: it would add one constant to all scores of a row, which softmax ignores.
-    """
-
-    def __init__(self, config: FlexiBertConfig, layer: dict[str, Any]) -> None:
-        super().__init__()
-        width, self.num_heads = layer["h"], layer["n"]
-        head_size = width // self.num_heads
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width, bias=False)
-        self.value = nn.Linear(width, width)
-        weighted = layer["p"] == "wma"
-        self.weighting = nn.Parameter(torch.eye(head_size).repeat(self.num_heads, 1, 1)) if weighted else None
-        self.attention = Attention(config, head_size)
-        self.output = nn.Linear(width, width)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
-
-    def forward(self, x: Tensor, mask: TokenMask, output_attentions: bool) -> tuple[Tensor, Tensor | None]:
-        """Tokens (B, T, h) -> the same shape, and probabilities on request."""
-        query, key, value = (split_heads(part(x), self.num_heads) for part in (self.query, self.key, self.value))
-        if self.weighting is not None:
-            key = key @ self.weighting.transpose(-1, -2)
-        context, probabilities = self.attention(query, key, value, mask, output_attentions)
-        return self.dropout(self.output(context)), probabilities
-
-
-class LinearTransform(nn.Module):
-    """Real part of the 2-D discrete Fourier transform (dft), or 2-D discrete cosine transform (dct-II).
-
-    Both run over the real tokens of each row and over the whole hidden width. With relative positions, attention by
-    distance alone is added.
-
-    Reference: Lee-Thorp et al. (2022), "FNet", arXiv:2105.03824, section 3.2.
-    """
-
-    def __init__(self, config: FlexiBertConfig, layer: dict[str, Any]) -> None:
-        super().__init__()
-        width, self.num_heads, self.kind = layer["h"], layer["n"], layer["p"]
-        self.orthonormal = config.transform_norm == "ortho"
-        self.relative = config.position_embedding_type == "relative_key"
-        if self.relative:
-            self.query = nn.Linear(width, width)
-            self.value = nn.Linear(width, width)
-            self.attention = Attention(config, width // self.num_heads)
-            self.output = nn.Linear(width, width)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
-
-    def forward(self, x: Tensor, mask: TokenMask, output_attentions: bool) -> tuple[Tensor, Tensor | None]:
-        """Tokens (B, T, h) -> the same shape, and probabilities on request."""
-        mixed = self._transform(x, mask)
-        if not self.relative:
-            if output_attentions:
-                raise ValueError(f"output_attentions: a {self.kind} layer with absolute positions has no attention.")
-            return self.dropout(mixed), None
-        query, value = (split_heads(part(x), self.num_heads) for part in (self.query, self.value))
-        context, probabilities = self.attention(query, None, value, mask, output_attentions)
-        return self.dropout(mixed + self.output(context)), probabilities
-
-    def _transform(self, x: Tensor, mask: TokenMask) -> Tensor:
-        matrices = cosine_matrices if self.kind == "dct" else fourier_matrices
-        for size, positions, lengths in (
-            (0, mask.positions, mask.lengths),  # along the tokens; 0 names it, as T may equal h
-            (x.shape[-1], torch.arange(x.shape[-1], device=x.device)[None], None),
-        ):
-            if (self.kind, size) not in mask.transforms:
-                made: tuple[Tensor, ...] = matrices(
-                    positions, torch.tensor(size) if lengths is None else lengths, self.orthonormal
-                )
-                if lengths is not None and mask.real is not None:
-                    inside = mask.real[:, :, None] * mask.real[:, None, :]
-                    made = tuple(matrix * inside for matrix in made)
-                mask.transforms[self.kind, size] = tuple(matrix.to(x.dtype) for matrix in made)
-        along_tokens, along_width = mask.transforms[self.kind, 0], mask.transforms[self.kind, x.shape[-1]]
-        if self.kind == "dct":
-            return along_tokens[0] @ (x @ along_width[0][0].T)
-        # Real part of F_T X F_h with F = C − iS (both symmetric): C X C − S X S.
-        cosine, sine = (x @ matrix[0] for matrix in along_width)
-        return along_tokens[0] @ cosine - along_tokens[1] @ sine
-
-
-def fourier_matrices(positions: Tensor, lengths: Tensor, orthonormal: bool) -> tuple[Tensor, Tensor]:
-    """Cosine and sine parts of the discrete Fourier transform of each row's length.
-
-    Args:
-        positions: Place of each token, integers, shape (B, T).
-        lengths: Length of each row, integers, broadcastable to (B, 1, 1).
-        orthonormal: Divide by the root of the length.
-
-    Returns:
-        Two tensors (B, T, T) in float32. Phases are reduced in integers, so they are exact to rounding.
-    """
-    phase = (positions[:, :, None] * positions[:, None, :]) % lengths * (2 * math.pi / lengths)
-    scale = lengths.float().rsqrt() if orthonormal else 1.0
-    return phase.cos() * scale, phase.sin() * scale
-
-
-def cosine_matrices(positions: Tensor, lengths: Tensor, orthonormal: bool) -> tuple[Tensor]:
-    """The discrete cosine transform II of each row's length; arguments as for `fourier_matrices`.
-
-    Returns:
-        One tensor (B, T, T) in float32, entry (k, j) for output k and input j.
-    """
-    phase = (positions[:, :, None] * (2 * positions[:, None, :] + 1)) % (4 * lengths) * (math.pi / (2 * lengths))
-    if not orthonormal:
-        return (2 * phase.cos(),)
-    first = positions[:, :, None] == 0
-    return (phase.cos() * torch.where(first, 1.0, math.sqrt(2.0)) * lengths.float().rsqrt(),)
-
-
-class DynamicConvolution(nn.Module):
-    """Span-based dynamic convolution beside self-attention, each on half of the hidden width.
-
-    Reference: Jiang et al. (2020), "ConvBERT", arXiv:2008.02496, eq. 4 to 6.
-    """
-
-    def __init__(self, config: FlexiBertConfig, layer: dict[str, Any]) -> None:
-        super().__init__()
-        width, self.kernel_size = layer["h"], int(layer["p"])
-        self.num_heads = max(1, layer["n"] // 2)
-        half = width // 2
-        self.query = nn.Linear(width, half)
-        self.key = nn.Linear(width, half, bias=False)
-        self.value = nn.Linear(width, half)
-        self.attention = Attention(config, half // self.num_heads)
-        self.depthwise = nn.Parameter(torch.empty(self.kernel_size, width))
-        self.pointwise = nn.Linear(width, half)
-        self.kernel = nn.Linear(half, self.num_heads * self.kernel_size)
-        self.convolved = nn.Linear(width, half)
-        self.output = nn.Linear(width, width)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
-
-    def forward(self, x: Tensor, mask: TokenMask, output_attentions: bool) -> tuple[Tensor, Tensor | None]:
-        """Tokens (B, T, h) -> the same shape, and probabilities on request."""
-        query = self.query(x)
-        heads = (split_heads(part, self.num_heads) for part in (query, self.key(x), self.value(x)))
-        context, probabilities = self.attention(*heads, mask, output_attentions)
-        spans = windows(mask.zero_padding(x), self.kernel_size)
-        span = sum(shifted * weight for shifted, weight in zip(spans, self.depthwise, strict=True))
-        kernel = self.kernel(self.pointwise(span) * query).unflatten(-1, (self.num_heads, self.kernel_size))
-        weights = kernel.softmax(dim=-1).unbind(-1)
-        values = mask.zero_padding(self.convolved(x)).unflatten(-1, (self.num_heads, -1))
-        local = sum(
-            shifted * weight[..., None]
-            for shifted, weight in zip(windows(values, self.kernel_size), weights, strict=True)
-        )
-        assert isinstance(local, Tensor)
-        return self.dropout(self.output(torch.cat([context, local.flatten(2)], dim=-1))), probabilities
-
-
-def windows(x: Tensor, kernel_size: int) -> list[Tensor]:
-    """The K neighbours of each token, zero beyond the ends: (B, T, …) -> K views of the same shape."""
-    reach = kernel_size // 2
-    padded = F.pad(x, [0, 0] * (x.dim() - 2) + [reach, reach])
-    return [padded[:, offset : offset + x.shape[1]] for offset in range(kernel_size)]
-
-
-def split_heads(x: Tensor, num_heads: int) -> Tensor:
-    """(B, T, H · d) -> (B, H, T, d)."""
-    return x.reshape(*x.shape[:2], num_heads, -1).transpose(1, 2)
-
-
 class FeedForward(nn.Module):
     """A stack of GELU layers, then the projection back to the hidden size."""
 
@@ -319,9 +73,6 @@ class FeedForward(nn.Module):
         for linear in self.stack:
             x = F.gelu(linear(x))
         return self.dropout(self.output(x))  # type: ignore[no-any-return]
-
-
-OPERATIONS = {"sa": SelfAttention, "l": LinearTransform, "c": DynamicConvolution}
 
 
 class FlexiBertLayer(GradientCheckpointingLayer):
@@ -365,11 +116,52 @@ class FlexiBertPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _no_split_modules = ["FlexiBertLayer"]
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: Any,
+        *args: Any,
+        output_loading_info: bool = False,
+        ignore_mismatched_sizes: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Load as transformers does, and refuse what would leave a part of the encoder untrained.
+
+        Args:
+            pretrained_model_name_or_path: Folder or hub name.
+            *args: As in transformers.
+            output_loading_info: As in transformers.
+            ignore_mismatched_sizes: As in transformers; a tensor of another shape is refused otherwise.
+            **kwargs: As in transformers.
+
+        Raises:
+            ValueError: If a tensor of the encoder is missing, has no place or has another shape, or if the file is
+                damaged. A head may be new or left out.
+        """
+        where = pretrained_model_name_or_path
+        try:
+            model, info = super().from_pretrained(
+                where, *args, output_loading_info=True, ignore_mismatched_sizes=True, **kwargs
+            )
+        except SafetensorError as error:
+            raise ValueError(f"{where}: the weights cannot be read ({error}). Copy or train them anew.") from error
+        if not ignore_mismatched_sizes:
+            for name, given, wanted in sorted(info["mismatched_keys"]):
+                raise ValueError(
+                    f"{where}: {name} must have the shape {tuple(wanted)} of the configuration, got {tuple(given)}."
+                )
+        for key, problem in (("missing_keys", "is missing"), ("unexpected_keys", "has no place in the architecture")):
+            for name in sorted(info[key]):
+                if name.removeprefix("flexibert.").startswith(("embeddings.", "layers.")):
+                    raise ValueError(f"{where}: {name} {problem}. Weights and configuration do not belong together.")
+        return (model, info) if output_loading_info else model
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, HeadLinear):
             init.normal_(module.weight, std=module.in_features**-0.5)
-            init.zeros_(module.bias)
+            if module.bias is not None:
+                init.zeros_(module.bias)
             return
         super()._init_weights(module)
         if isinstance(module, SelfAttention) and module.weighting is not None:
@@ -403,6 +195,7 @@ class FlexiBertModel(FlexiBertPreTrainedModel):
         """Replace the word embeddings."""
         self.embeddings.word_embeddings = value  # type: ignore[assignment]
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -411,9 +204,7 @@ class FlexiBertModel(FlexiBertPreTrainedModel):
         inputs_embeds: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-        **kwargs: Any,
-    ) -> BaseModelOutput | tuple[Tensor, ...]:
+    ) -> BaseModelOutput:
         """Encode.
 
         Args:
@@ -423,29 +214,29 @@ class FlexiBertModel(FlexiBertPreTrainedModel):
             inputs_embeds: Word embeddings, shape (B, T, width of the first layer), instead of `input_ids`.
             output_attentions: Also return the probabilities of each layer.
             output_hidden_states: Also return the embeddings and each layer's output.
-            return_dict: False for a plain tuple.
-            **kwargs: Ignored; what callers pass to every kind of encoder.
 
         Returns:
-            `last_hidden_state` of shape (B, T, hidden size of the last layer), and what was asked for.
+            `last_hidden_state` of shape (B, T, hidden size of the last layer), and what was asked for; a plain tuple
+            with `return_dict=False`.
 
         Raises:
-            ValueError: If both or neither of ids and embeddings are given, or the sequence is too long.
+            ValueError: If both or neither of ids and embeddings are given, the sequence is too long, an id is beyond
+                its embeddings, the mask has another shape, or a layer has no attention to return.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("FlexiBertModel: give either input_ids or inputs_embeds, not both and not neither.")
+        _check_ids("input_ids", input_ids, self.embeddings.word_embeddings.num_embeddings)
+        _check_ids("token_type_ids", token_type_ids, self.config.type_vocab_size)
         words = self.embeddings.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
-        if words.shape[1] > self.config.max_position_embeddings:
-            raise ValueError(
-                f"FlexiBertModel: a sequence must have at most max_position_embeddings = "
-                f"{self.config.max_position_embeddings} tokens, got {words.shape[1]}. Truncate it."
-            )
+        self._check_shapes(words, attention_mask)
         if token_type_ids is None:
             token_type_ids = torch.zeros(words.shape[:2], dtype=torch.long, device=words.device)
         output_attentions = self.config.output_attentions if output_attentions is None else output_attentions
         output_hidden_states = (
             self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         )
+        if output_attentions:
+            self._check_attentions()
         mask = TokenMask.from_attention_mask(attention_mask, words)
         x = self.embeddings(words, token_type_ids, mask.positions)
         hidden_states, attentions = [x], []
@@ -453,12 +244,49 @@ class FlexiBertModel(FlexiBertPreTrainedModel):
             x, probabilities = layer(x, mask, bool(output_attentions))
             hidden_states.append(x)
             attentions.append(probabilities)
-        output = BaseModelOutput(
+        return BaseModelOutput(
             last_hidden_state=x,
             hidden_states=tuple(hidden_states) if output_hidden_states else None,
             attentions=tuple(attentions) if output_attentions else None,
         )
-        return output if _wants_dict(self.config, return_dict) else output.to_tuple()
+
+    def _check_shapes(self, words: Tensor, attention_mask: Tensor | None) -> None:
+        if words.shape[1] > self.config.max_position_embeddings:
+            raise ValueError(
+                f"FlexiBertModel: a sequence must have at most max_position_embeddings = "
+                f"{self.config.max_position_embeddings} tokens, got {words.shape[1]}. Truncate it."
+            )
+        if attention_mask is not None and attention_mask.shape != words.shape[:2]:
+            raise ValueError(
+                f"FlexiBertModel: attention_mask must have the shape {tuple(words.shape[:2])} of the tokens, got "
+                f"{tuple(attention_mask.shape)}."
+            )
+
+    def _check_attentions(self) -> None:
+        assert self.config.model_dict is not None
+        if self.config.position_embedding_type == "absolute" and "l" in self.config.model_dict["o"]:
+            number = self.config.model_dict["o"].index("l")
+            raise ValueError(
+                f"output_attentions: layer {number} (l, {self.config.model_dict['p'][number]}) with absolute positions "
+                "has no attention to return. Ask for hidden states alone."
+            )
+
+
+def _check_ids(name: str, ids: Tensor | None, limit: int, ignored: int | None = None) -> None:
+    """Refuse ids beyond a table, where they may be looked at."""
+    if ids is None or not is_readable(ids) or ids.is_floating_point():
+        return
+    wrong = (ids < 0) | (ids >= limit)
+    if ignored is not None:
+        wrong &= ids != ignored
+    if wrong.any():
+        allowed = f"in 0 to {limit - 1}" + ("" if ignored is None else f", or {ignored} for no label")
+        raise ValueError(f"{name} must be {allowed}, got {int(ids[wrong][0])}.")
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean over the labelled rows in nats, in float32 at least."""
+    return F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), labels)
 
 
 class MaskedLMHead(nn.Module):
@@ -500,48 +328,61 @@ class FlexiBertForMaskedLM(FlexiBertPreTrainedModel):
         self.lm_head.decoder = new_embeddings
         self.lm_head.bias = new_embeddings.bias
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
-        return_dict: bool | None = None,
-        **kwargs: Any,
-    ) -> MaskedLMOutput | tuple[Tensor, ...]:
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+    ) -> MaskedLMOutput:
         """Score every token of the vocabulary at every place.
 
-        Args:
-            input_ids: Token ids, shape (B, T).
-            labels: Ids to predict, −100 where there is nothing to predict, shape (B, T).
-            return_dict: False for a plain tuple.
-            **kwargs: As for `FlexiBertModel`.
+        `labels` are the ids to predict, −100 where there is nothing to predict, shape (B, T); all else as for
+        `FlexiBertModel`.
 
         Returns:
             `logits` of shape (B, T, vocabulary) and, with labels, the mean cross-entropy in nats as `loss`.
+
+        Raises:
+            ValueError: As for `FlexiBertModel`, or if a label is beyond the vocabulary.
         """
-        output = self.flexibert(input_ids, return_dict=True, **kwargs)
+        _check_ids("labels", labels, self.lm_head.decoder.out_features, IGNORED_LABEL)
+        output = self.flexibert(
+            input_ids,
+            attention_mask,
+            token_type_ids,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            return_dict=True,
+        )
         logits = self.lm_head(output.last_hidden_state)
-        loss = None
-        if labels is not None:
-            loss = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100)
-        result = MaskedLMOutput(
+        loss = None if labels is None else _cross_entropy(logits.flatten(0, 1), labels.flatten())
+        return MaskedLMOutput(
             loss=loss, logits=logits, hidden_states=output.hidden_states, attentions=output.attentions
         )
-        return result if _wants_dict(self.config, return_dict) else result.to_tuple()
+
+
+def _classifier_dropout(config: FlexiBertConfig) -> nn.Dropout:
+    return nn.Dropout(config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout)
 
 
 class ClassificationHead(nn.Module):
-    """Pooled sequence -> tanh layer -> one score per label."""
+    """Pooled sequence -> tanh layer -> scores."""
 
-    def __init__(self, config: FlexiBertConfig) -> None:
+    def __init__(self, config: FlexiBertConfig, num_scores: int, bias: bool = True) -> None:
         super().__init__()
-        dropout = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
         self.pooling = config.classifier_pooling
         self.dense = HeadLinear(config.hidden_size, config.hidden_size)
-        self.dropout = nn.Dropout(dropout)
-        self.out_proj = HeadLinear(config.hidden_size, config.num_labels or 2)
+        self.dropout = _classifier_dropout(config)
+        self.out_proj = HeadLinear(config.hidden_size, num_scores, bias)
 
     def forward(self, x: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """Tokens (B, T, h) and mask (B, T) -> scores (B, labels)."""
+        """Tokens (B, T, h) and mask (B, T) -> scores (B, num_scores)."""
         real = torch.ones(x.shape[:2], device=x.device) if attention_mask is None else attention_mask
         if self.pooling == "first":
             pooled = x[torch.arange(len(x), device=x.device), real.to(torch.int8).argmax(dim=1)]
@@ -557,47 +398,217 @@ class FlexiBertForSequenceClassification(FlexiBertPreTrainedModel):
     def __init__(self, config: FlexiBertConfig) -> None:
         super().__init__(config)
         self.flexibert = FlexiBertModel(config)
-        self.classifier = ClassificationHead(config)
+        self.classifier = ClassificationHead(config, config.num_labels)
         self.post_init()
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
-        return_dict: bool | None = None,
-        **kwargs: Any,
-    ) -> SequenceClassifierOutput | tuple[Tensor, ...]:
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+    ) -> SequenceClassifierOutput:
         """Score every label.
 
-        Args:
-            input_ids: Token ids, shape (B, T).
-            attention_mask: 1 for real tokens, shape (B, T).
-            labels: Class numbers (B,); floats (B,) where `num_labels` is 1; 0/1 floats (B, labels) for several labels.
-            return_dict: False for a plain tuple.
-            **kwargs: As for `FlexiBertModel`.
+        `labels` are class numbers (B,); floats (B,) where `num_labels` is 1; 0/1 floats (B, labels) for several labels
+        at once; all else as for `FlexiBertModel`.
 
         Returns:
             `logits` of shape (B, labels) and, with labels, the mean loss: squared error for one output, binary
             cross-entropy for several labels at once, else cross-entropy.
+
+        Raises:
+            ValueError: As for `FlexiBertModel`, or if a class number is beyond the labels.
         """
-        output = self.flexibert(input_ids, attention_mask=attention_mask, return_dict=True, **kwargs)
+        output = self.flexibert(
+            input_ids,
+            attention_mask,
+            token_type_ids,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            return_dict=True,
+        )
         logits = self.classifier(output.last_hidden_state, attention_mask)
-        result = SequenceClassifierOutput(
-            loss=None if labels is None else self._loss(logits.float(), labels),
+        return SequenceClassifierOutput(
+            loss=None if labels is None else self._loss(logits, labels),
             logits=logits,
             hidden_states=output.hidden_states,
             attentions=output.attentions,
         )
-        return result if _wants_dict(self.config, return_dict) else result.to_tuple()
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self.config.num_labels == 1:
-            return F.mse_loss(logits.squeeze(-1), labels.float())
+            return F.mse_loss(logits.float().squeeze(-1), labels.float())
         if self.config.problem_type == "multi_label_classification":
-            return F.binary_cross_entropy_with_logits(logits, labels.float())
-        return F.cross_entropy(logits, labels)
+            return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
+        _check_ids("labels", labels, self.config.num_labels, IGNORED_LABEL)
+        return _cross_entropy(logits, labels)
 
 
-def _wants_dict(config: FlexiBertConfig, return_dict: bool | None) -> bool:
-    return bool(config.return_dict if return_dict is None else return_dict)
+class FlexiBertForTokenClassification(FlexiBertPreTrainedModel):
+    """Labels every token."""
+
+    def __init__(self, config: FlexiBertConfig) -> None:
+        super().__init__(config)
+        self.flexibert = FlexiBertModel(config)
+        self.dropout = _classifier_dropout(config)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+    ) -> TokenClassifierOutput:
+        """Score every label at every token.
+
+        `labels` are class numbers, −100 where there is nothing to predict, shape (B, T); all else as for
+        `FlexiBertModel`.
+
+        Returns:
+            `logits` of shape (B, T, labels) and, with labels, the mean cross-entropy in nats as `loss`.
+
+        Raises:
+            ValueError: As for `FlexiBertModel`, or if a class number is beyond the labels.
+        """
+        _check_ids("labels", labels, self.config.num_labels, IGNORED_LABEL)
+        output = self.flexibert(
+            input_ids,
+            attention_mask,
+            token_type_ids,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            return_dict=True,
+        )
+        logits = self.classifier(self.dropout(output.last_hidden_state))
+        loss = None if labels is None else _cross_entropy(logits.flatten(0, 1), labels.flatten())
+        return TokenClassifierOutput(
+            loss=loss, logits=logits, hidden_states=output.hidden_states, attentions=output.attentions
+        )
+
+
+class FlexiBertForQuestionAnswering(FlexiBertPreTrainedModel):
+    """Finds where an answer starts and ends."""
+
+    def __init__(self, config: FlexiBertConfig) -> None:
+        super().__init__(config)
+        self.flexibert = FlexiBertModel(config)
+        self.qa_outputs = nn.Linear(config.hidden_size, 2, bias=False)  # the softmax over the tokens would ignore it
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        start_positions: Tensor | None = None,
+        end_positions: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+    ) -> QuestionAnsweringModelOutput:
+        """Score every token as start and as end.
+
+        `start_positions` and `end_positions` are the first and last token of each answer, shape (B,); a place outside
+        of the sequence is not learnt from; all else as for `FlexiBertModel`.
+
+        Returns:
+            `start_logits` and `end_logits` of shape (B, T) each and, with positions, the mean of both cross-entropies
+            in nats as `loss`.
+
+        Raises:
+            ValueError: As for `FlexiBertModel`.
+        """
+        output = self.flexibert(
+            input_ids,
+            attention_mask,
+            token_type_ids,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            return_dict=True,
+        )
+        start_logits, end_logits = self.qa_outputs(output.last_hidden_state).unbind(-1)
+        loss = None
+        if start_positions is not None and end_positions is not None:
+            loss = (_place_loss(start_logits, start_positions) + _place_loss(end_logits, end_positions)) / 2
+        return QuestionAnsweringModelOutput(
+            loss=loss,
+            start_logits=start_logits,
+            end_logits=end_logits,
+            hidden_states=output.hidden_states,
+            attentions=output.attentions,
+        )
+
+
+def _place_loss(logits: Tensor, places: Tensor) -> Tensor:
+    """Cross-entropy over the tokens; places outside of the sequence are left out."""
+    outside = (places < 0) | (places >= logits.shape[1])
+    return _cross_entropy(logits, places.masked_fill(outside, IGNORED_LABEL))
+
+
+class FlexiBertForMultipleChoice(FlexiBertPreTrainedModel):
+    """Chooses among several sequences."""
+
+    def __init__(self, config: FlexiBertConfig) -> None:
+        super().__init__(config)
+        self.flexibert = FlexiBertModel(config)
+        self.classifier = ClassificationHead(config, 1, bias=False)  # the softmax over the choices would ignore it
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+    ) -> MultipleChoiceModelOutput:
+        """Score every choice.
+
+        Ids, masks and embeddings have an axis of choices after the batch; `labels` are the numbers of the right
+        choices, shape (B,); all else as for `FlexiBertModel`.
+
+        Returns:
+            `logits` of shape (B, choices) and, with labels, the mean cross-entropy in nats as `loss`.
+
+        Raises:
+            ValueError: As for `FlexiBertModel`, or if a label is beyond the choices.
+        """
+        given = input_ids if inputs_embeds is None else inputs_embeds
+        num_choices = 1 if given is None else given.shape[1]
+        input_ids, attention_mask, token_type_ids, inputs_embeds = (
+            None if tensor is None else tensor.flatten(0, 1)
+            for tensor in (input_ids, attention_mask, token_type_ids, inputs_embeds)
+        )
+        _check_ids("labels", labels, num_choices, IGNORED_LABEL)
+        output = self.flexibert(
+            input_ids,
+            attention_mask,
+            token_type_ids,
+            inputs_embeds,
+            output_attentions,
+            output_hidden_states,
+            return_dict=True,
+        )
+        logits = self.classifier(output.last_hidden_state, attention_mask).view(-1, num_choices)
+        loss = None if labels is None else _cross_entropy(logits, labels)
+        return MultipleChoiceModelOutput(
+            loss=loss, logits=logits, hidden_states=output.hidden_states, attentions=output.attentions
+        )

@@ -35,7 +35,7 @@ def eager(architecture: Architecture, relative: bool) -> FlexiBertModel:
     config = FlexiBertConfig.from_architecture(
         architecture,
         vocab_size=20,
-        max_position_embeddings=64,
+        max_position_embeddings=130,
         position_embedding_type="relative_key" if relative else "absolute",
     )
     model: FlexiBertModel = FlexiBertModel._from_config(config, attn_implementation="eager")
@@ -97,7 +97,7 @@ def test_heads_and_width_of_attention(operation: str, num_heads: int, heads: int
 def test_flops_are_what_torch_counts(draw: Draw, seed: int, relative: bool) -> None:
     architecture = draw(np.random.default_rng(seed))
     model = eager(architecture, relative)
-    for sequence_length in (1, 2, 16, 31, 64):
+    for sequence_length in (1, 2, 31, 64, 65, 130):
         expected = num_flops(architecture, sequence_length, relative=relative)
         assert counted(model, sequence_length) == expected
         assert counted(model, sequence_length, masked=True) == expected
@@ -132,13 +132,19 @@ def test_flops_of_bert_mini_are_those_of_bert() -> None:
 
 def test_flops_of_one_layer_by_hand() -> None:
     feed_forward = 4 * 3 + 3 * 4
+    cosine = Architecture((Layer("l", "dct", 4, 2, (3,)),))
+    # For each of 5 tokens: a cosine over 4 channels, then one over 5 tokens; two operations a multiply-add.
+    transforms = 4 * 4 + 5 * 4
+    assert num_flops(cosine, 5, relative=False) == 2 * 5 * (transforms + feed_forward)
     fourier = Architecture((Layer("l", "dft", 4, 2, (3,)),))
-    # For each of 5 tokens: cosines and sines over 4 channels, then over 5 tokens; two operations a multiply-add.
-    transforms = 2 * 4 * 4 + 2 * 5 * 4
-    assert num_flops(fourier, 5, relative=False) == 2 * 5 * (transforms + feed_forward)
-    # Query, value and output; 2 · 5 distances and 5 values over 2 heads of width 2.
-    relative = 3 * 4 * 4 + (2 * 5 + 5) * 2 * 2
-    assert num_flops(fourier, 5, relative=True) == 2 * 5 * (transforms + relative + feed_forward)
+    assert num_flops(fourier, 5, relative=False) == 2 * 5 * feed_forward
+    # Query, value and output; 5 + 5 distances and 5 values over 2 heads of width 2.
+    relative = 3 * 4 * 4 + (5 + 5 + 5) * 2 * 2
+    assert num_flops(cosine, 5, relative=True) == 2 * 5 * (transforms + relative + feed_forward)
+    # 65 queries are two blocks of 33, which meet 65 + 33 distances each.
+    distances = 2 * 33 * (65 + 33) * 2 * 2
+    longer = 2 * 65 * (feed_forward + 3 * 4 * 4 + 65 * 2 * 2) + 2 * distances
+    assert num_flops(fourier, 65, relative=True) == longer
     weighted = Architecture((Layer("sa", "wma", 4, 2, (3,)),))
     # Query, key, value and output, 2 × 2 weights of 2 heads; 5 keys and 5 values.
     attention = 4 * 4 * 4 + 2 * 2 * 2 + (5 + 5) * 4
