@@ -20,7 +20,7 @@ from boshnas.job import CHECKPOINT_FOLDER, PROGRESS_FILE, RESULT_FILE, Job, Prog
 from boshnas.trial import Status
 from design_space.architecture import Architecture
 from design_space.errors import InputError
-from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
+from design_space.model import FlexiBertForMaskedLM
 from design_space.model.transfer import transfer
 from finetune.config import FinetuneArguments
 from finetune.glue import GlueResult, finetune_tasks
@@ -143,10 +143,10 @@ def _train_encoder(
     if job.parent is not None:
         with stages.stage("transfer"):
             source = FlexiBertForMaskedLM.from_pretrained(run_folder / job.parent.checkpoint)
-            share = transfer(source, model, architecture_of(source.config), architecture)
+            taken = transfer(source, model)
             model.save_pretrained(folder / CHECKPOINT_FOLDER)
             tokenizer.save_pretrained(folder / CHECKPOINT_FOLDER)
-        return {"transferred_from": job.parent.id, "overlap": job.parent.overlap, "share_transferred": share}
+        return {"transferred_from": job.parent.id, "overlap": job.parent.overlap, "share_transferred": taken.share}
     arguments = PretrainArguments(
         output_dir=str(folder / CHECKPOINT_FOLDER),
         seed=job.seed,
@@ -182,12 +182,6 @@ def finetune_arguments(settings: FinetuneSettings, seed: int, folder: Path) -> F
         bf16=bf16_supported(),
         **settings.model_dump(exclude={"max_seq_length"}),
     )
-
-
-def architecture_of(config: FlexiBertConfig) -> Architecture:
-    """The architecture that a configuration describes."""
-    assert config.model_dict is not None
-    return Architecture.from_model_dict(config.model_dict)
 
 
 def bf16_supported() -> bool:

@@ -54,7 +54,7 @@ def most_overlapping(
     return numbers, -negated
 
 
-def biased_overlap(source: Architecture, target: Architecture) -> float:
+def overlap(source: Architecture, target: Architecture) -> float:
     """Share of the target's blocks, from the input on, that the source has too.
 
     A layer has two blocks: its operation (with hidden size and heads) and its feed-forward stack. Counting stops at the

@@ -12,7 +12,7 @@ from design_space.architecture import Architecture, layer_parameters
 from design_space.constraint import Constraint
 from design_space.counts import num_parameters
 from design_space.model.presets import preset
-from design_space.neighbors import biased_overlap
+from design_space.neighbors import overlap
 from design_space.space import DesignSpace
 
 SHALLOW = Constraint.parse("layers<=2")
@@ -166,7 +166,7 @@ def test_the_parent_is_the_trained_one_with_the_greatest_overlap_of_at_least_080
     num_found = 0
     for id_ in levels[2][:60]:
         others = [other for other in trained if other != id_]
-        overlaps = [biased_overlap(source.architectures[other], source.architectures[id_]) for other in others]
+        overlaps = [overlap(source.architectures[other], source.architectures[id_]) for other in others]
         found = source.parent(id_, others)
         if max(overlaps) < 0.8:
             assert found is None

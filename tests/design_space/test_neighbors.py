@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from design_space import Architecture, DesignSpace, Head, Layer, MixedLayer
-from design_space.neighbors import MIN_OVERLAP, best_parent, biased_overlap, most_overlapping, nearest
+from design_space.neighbors import MIN_OVERLAP, best_parent, most_overlapping, nearest, overlap
 
 A = Layer("sa", "sdp", 128, 2, (512,))
 A_WIDE_FEED_FORWARD = Layer("sa", "sdp", 128, 2, (1024,))
@@ -101,10 +101,10 @@ def test_greatest_overlaps_agree_with_a_double_loop(
 def test_overlap_of_mixed_heads_by_hand() -> None:
     heads = (Head("sa", "sdp", 64), Head("l", "dct", 64))
     mixed, turned = MixedLayer(heads, 128, (512,)), MixedLayer(heads[::-1], 128, (512,))
-    assert biased_overlap(stack(mixed, mixed), stack(turned, turned)) == 1.0
-    assert biased_overlap(stack(mixed, MixedLayer(heads, 128, (1024,))), stack(mixed, mixed)) == 0.75
-    assert biased_overlap(stack(mixed, MixedLayer(heads[:1] * 2, 128, (512,))), stack(mixed, mixed)) == 0.5
-    assert biased_overlap(stack(MixedLayer(heads[:1] * 2, 128, (512,))), stack(A)) == 0.0
+    assert overlap(stack(mixed, mixed), stack(turned, turned)) == 1.0
+    assert overlap(stack(mixed, MixedLayer(heads, 128, (1024,))), stack(mixed, mixed)) == 0.75
+    assert overlap(stack(mixed, MixedLayer(heads[:1] * 2, 128, (512,))), stack(mixed, mixed)) == 0.5
+    assert overlap(stack(MixedLayer(heads[:1] * 2, 128, (512,))), stack(A)) == 0.0
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -114,13 +114,13 @@ def test_overlap_of_one_pair_is_that_of_many(draw: Draw, seed: int) -> None:
     sources += [Architecture(each.layers[:1]) for each in targets]
     numbers, overlaps = most_overlapping(targets, sources, len(sources))
     for target, places, row in zip(targets, numbers, overlaps, strict=True):
-        assert [biased_overlap(sources[place], target) for place in places] == row.tolist()
+        assert [overlap(sources[place], target) for place in places] == row.tolist()
         assert sorted(row, reverse=True) == row.tolist()
         assert row[0] > 0
 
 
 @pytest.mark.parametrize(
-    ("source", "target", "overlap"),
+    ("source", "target", "share"),
     [
         (stack(A, A), stack(A, A), 1.0),
         (stack(A, A), stack(A, B), 0.5),  # layer 2: other operation
@@ -136,26 +136,26 @@ def test_overlap_of_one_pair_is_that_of_many(draw: Draw, seed: int) -> None:
         (stack(Layer("sa", "sdp", 128, 2, (512, 512))), stack(A), 0.5),
     ],
 )
-def test_overlap_by_hand(source: Architecture, target: Architecture, overlap: float) -> None:
-    assert biased_overlap(source, target) == overlap
+def test_overlap_by_hand(source: Architecture, target: Architecture, share: float) -> None:
+    assert overlap(source, target) == share
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_overlap_with_itself_is_one_and_falls_with_the_place_of_a_change(draw: Draw, seed: int) -> None:
     architecture = draw(np.random.default_rng(seed))
     depth = len(architecture.layers)
-    assert biased_overlap(architecture, architecture) == 1.0
+    assert overlap(architecture, architecture) == 1.0
     foreign = Layer("sa", "sdp", 48, 3, (7,))
     overlaps = []
     for place in range(depth):
         changed = (*architecture.layers[:place], foreign, *architecture.layers[place + 1 :])
-        overlaps.append(biased_overlap(Architecture(changed), architecture))
+        overlaps.append(overlap(Architecture(changed), architecture))
     assert overlaps == [place / depth for place in range(depth)]
 
 
 def test_prefix_counts_in_the_target() -> None:
-    assert biased_overlap(stack(A, B), stack(A, B, A, B)) == 0.5
-    assert biased_overlap(stack(A, B, A, B), stack(A, B)) == 1.0
+    assert overlap(stack(A, B), stack(A, B, A, B)) == 0.5
+    assert overlap(stack(A, B, A, B), stack(A, B)) == 1.0
 
 
 def test_best_parent_has_the_greatest_overlap_and_the_first_of_equals_wins() -> None:
