@@ -3,14 +3,20 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import EvalResult, ModelCardData
 
 from boshnas.trial import Trial
 from boshnas.worker import Settings
 from design_space.architecture import Architecture
 from design_space.counts import num_parameters
-from finetune.data import DEMO
+from finetune.data import DEMO, HUB, HUB_NAME
+from finetune.tasks import Task, find_task
 from finetune.train import TaskResult
 from pretrain.config import Recipe
+
+_HUB_METRICS = {"accuracy": "accuracy", "matthews": "matthews_correlation"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +30,8 @@ class Lineage:
         transferred_from: Architecture whose weights it took instead of a pre-training of its own.
         task_result: Of the fine-tuning, where the export is a classifier.
         corpus: Text that it was pre-trained on.
+        license: Of the weights, by its hub identifier.
+        base_model: Hub name of what was fine-tuned.
     """
 
     run: str
@@ -32,6 +40,8 @@ class Lineage:
     transferred_from: str | None
     task_result: TaskResult | None
     corpus: Sequence[str]
+    license: str
+    base_model: str | None
 
 
 def model_card(trial: Trial, settings: Settings, lineage: Lineage) -> str:
@@ -45,7 +55,7 @@ def model_card(trial: Trial, settings: Settings, lineage: Lineage) -> str:
     architecture = Architecture.from_model_dict(trial.architecture)
     is_demo = settings.data == DEMO
     sections = [
-        _metadata(is_demo, lineage),
+        _metadata(trial, settings, lineage),
         *_introduction(trial.id, architecture, lineage.run),
         *_scores(trial, is_demo),
         *_weights(lineage, is_demo),
@@ -121,12 +131,44 @@ def _limits(is_demo: bool) -> list[str]:
     ]
 
 
-def _metadata(is_demo: bool, lineage: Lineage) -> str:
-    lines = ["---", "language: en", "library_name: transformers", "tags:", "- flexibert", "- boshnas"]
-    if is_demo:
-        lines.append("- synthetic-data")
-    pipeline = "text-classification" if lineage.task_result else "fill-mask"
-    return "\n".join([*lines, f"pipeline_tag: {pipeline}", "---", ""])
+def _metadata(trial: Trial, settings: Settings, lineage: Lineage) -> str:
+    """The YAML head that the hub reads."""
+    is_demo = settings.data == DEMO
+    result = lineage.task_result
+    measured = trial.task_scores if result is None else {result.task: result.score}
+    evaluations = [_evaluation(find_task(name), score, settings.data) for name, score in measured.items()]
+    data = ModelCardData(
+        language="en",
+        license=lineage.license,
+        library_name="transformers",
+        tags=["flexibert", "boshnas", *(["synthetic-data"] if is_demo else [])],
+        pipeline_tag="fill-mask" if result is None else "text-classification",
+        datasets=[HUB_NAME] if settings.data == HUB else None,
+        metrics=sorted({evaluation.metric_type for evaluation in evaluations}),
+        base_model=lineage.base_model,
+        model_name=f"flexibert-{trial.id}",
+        eval_results=evaluations,
+    )
+    return f"---\n{data.to_yaml()}\n---\n"
+
+
+def _evaluation(task: Task, score: float, data: str) -> EvalResult:
+    """One score in [0, 100] as the hub lists it: a metric of its own, or the mean of two."""
+    if len(task.metrics) == 1:
+        metric, name, value = _HUB_METRICS[task.metrics[0]], None, score / 100
+    else:
+        metric, name, value = "glue", f"mean of {' and '.join(task.metrics)}, in percent", score
+    is_demo, is_hub = data == DEMO, data == HUB
+    return EvalResult(
+        task_type="text-classification",
+        dataset_type=HUB_NAME if is_hub else "synthetic-demo" if is_demo else Path(data).name,
+        dataset_name=f"{'demo ' if is_demo else 'GLUE '}{task.name}",
+        dataset_config=task.name,
+        dataset_split=task.validation_split,
+        metric_type=metric,
+        metric_name=name,
+        metric_value=round(value, 4),
+    )
 
 
 def _weights(lineage: Lineage, is_demo: bool) -> list[str]:

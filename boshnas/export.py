@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from safetensors.torch import save_file
-from transformers import AutoModelForMaskedLM, PreTrainedModel
+from transformers import AutoModelForMaskedLM
 from transformers.utils import logging as transformers_logging
 
 from boshnas.card import Lineage, model_card
@@ -26,12 +25,11 @@ from boshnas.trial import Status, Trial
 from boshnas.worker import MAX_POSITIONS, Settings, finetune_arguments
 from design_space.architecture import Architecture
 from design_space.command_line import run_app
-from design_space.model import (
-    FlexiBertConfig,
-    FlexiBertForMaskedLM,
-    FlexiBertForSequenceClassification,
-    FlexiBertModel,
-)
+from design_space.files import folder_written_whole
+from design_space.model import FlexiBertForMaskedLM, FlexiBertForSequenceClassification
+from design_space.model.folder import save_self_contained
+from design_space.model.modeling_flexibert import FlexiBertPreTrainedModel
+from design_space.model.onnx_export import ONNX_FILE, require_onnx, write_onnx
 from finetune.data import load_task
 from finetune.tasks import find_task
 from finetune.train import finetune
@@ -40,11 +38,6 @@ from pretrain.corpus import pack, read_documents
 from pretrain.tokenizer import load_tokenizer
 from pretrain.train import build_model, pretrain
 
-AUTO_CLASSES = {
-    "AutoModel": FlexiBertModel,
-    "AutoModelForMaskedLM": FlexiBertForMaskedLM,
-    "AutoModelForSequenceClassification": FlexiBertForSequenceClassification,
-}
 MAX_DIFFERENCE = 1e-5
 _CHECK_TOKENS = 16
 
@@ -59,6 +52,9 @@ class ExportRequest:
         id: Architecture; the best one where None.
         task: Fine-tuned for this task; the masked language model where None.
         recipe: Train it anew by this recipe first; its weights of the search where None.
+        onnx: Write model.onnx too.
+        license: Of the weights, for the model card, by its hub identifier.
+        base_model: Hub name of what a fine-tuned model started from, for the model card.
     """
 
     run_folder: Path
@@ -66,6 +62,9 @@ class ExportRequest:
     id: str | None = None
     task: str | None = None
     recipe: str | None = None
+    onnx: bool = False
+    license: str = "apache-2.0"
+    base_model: str | None = None
 
 
 def export(request: ExportRequest) -> Trial:
@@ -82,6 +81,8 @@ def export(request: ExportRequest) -> Trial:
     """
     if request.target.exists():
         raise InputError(f"--to: {request.target} exists. Give another folder.")
+    if request.onnx:
+        require_onnx()
     with Store.open(request.run_folder / STORE_FILE) as store:
         trial = _trial(store, request)
         identity = dict(store.identity)
@@ -89,18 +90,25 @@ def export(request: ExportRequest) -> Trial:
     if request.task is not None:
         load_task(find_task(request.task), settings.data)
     recipe = None if request.recipe is None else load_recipe(request.recipe)
-    request.target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{request.target.name}.", dir=request.target.parent))
-    try:
-        checkpoint, lineage = _checkpoint(request, recipe, trial, settings, identity, partial)
-        _write_model(checkpoint, partial / "model", request.task is not None)
+    with folder_written_whole(request.target) as folder, tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        checkpoint, lineage = _checkpoint(request, recipe, trial, settings, identity, Path(scratch))
+        is_classifier = request.task is not None
+        model_class = FlexiBertForSequenceClassification if is_classifier else FlexiBertForMaskedLM
+        model = _loaded(model_class, checkpoint)
         card = model_card(trial, settings, lineage)
-        (partial / "model" / "README.md").write_text(card, encoding="utf-8")
-        check_elsewhere(partial / "model")
-        (partial / "model").rename(request.target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        save_self_contained(model, load_tokenizer(checkpoint), folder, card)
+        check_elsewhere(folder)
+        if request.onnx:
+            write_onnx(model, folder / ONNX_FILE)
     return trial
+
+
+def _loaded(model_class: type[FlexiBertPreTrainedModel], checkpoint: Path) -> FlexiBertPreTrainedModel:
+    try:
+        model: FlexiBertPreTrainedModel = model_class.from_pretrained(checkpoint)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{str(error).splitlines()[0]} Train it anew with --train.") from None
+    return model
 
 
 def _trial(store: Store, request: ExportRequest) -> Trial:
@@ -152,6 +160,8 @@ def _checkpoint(
         transferred_from=None if request.recipe else trial.parent_id,
         task_result=task_result,
         corpus=identity.get("corpus_paths") or ["the tasks' own training text"],
+        license=request.license,
+        base_model=request.base_model,
     )
 
 
@@ -171,41 +181,24 @@ def _train(
     return folder
 
 
-def _write_model(checkpoint: Path, folder: Path, is_classifier: bool) -> None:
-    """Weights, configuration, tokenizer, and the code that reads them."""
-    model_class = FlexiBertForSequenceClassification if is_classifier else FlexiBertForMaskedLM
-    model: PreTrainedModel = model_class.from_pretrained(checkpoint)
-    FlexiBertConfig.register_for_auto_class()
-    for name, auto_class in AUTO_CLASSES.items():
-        auto_class.register_for_auto_class(name)
-    model.save_pretrained(folder)
-    load_tokenizer(checkpoint).save_pretrained(folder)
-    # transformers names the saved class alone; every class that the code has must load.
-    path = folder / "config.json"
-    config = json.loads(path.read_text("utf-8"))
-    config["auto_map"] = {"AutoConfig": "configuration_flexibert.FlexiBertConfig"} | {
-        name: f"modeling_flexibert.{auto_class.__name__}" for name, auto_class in AUTO_CLASSES.items()
-    }
-    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-
-
 _LOAD_ELSEWHERE = """
 import json
 import sys
 import torch
+import transformers
 from safetensors.torch import load_file
-from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
 folder, expected = sys.argv[1], load_file(sys.argv[2])
 differences = {}
-AutoTokenizer.from_pretrained(folder)
-for auto in (AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification):
-    model = auto.from_pretrained(folder, trust_remote_code=True).eval()
-    with torch.no_grad():
-        output = model(expected["input_ids"])
-    for name in ("last_hidden_state", "logits"):
-        key = f"{auto.__name__}.{name}"
+transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
+for name in json.load(open(folder + "/config.json"))["auto_map"]:
+    if name == "AutoConfig":
+        continue
+    model = getattr(transformers, name).from_pretrained(folder, trust_remote_code=True).eval()
+    for output in ("last_hidden_state", "logits"):
+        key = f"{name}.{output}"
         if key in expected:
-            differences[key] = float((output[name] - expected[key]).abs().max())
+            with torch.no_grad():
+                differences[key] = float((model(expected["input_ids"])[output] - expected[key]).abs().max())
 if any(name.split(".")[0] in ("design_space", "boshnas") for name in sys.modules):
     sys.exit("the folder is not self-contained: it imported this project")
 json.dump(differences, open(sys.argv[3], "w"))
@@ -268,10 +261,28 @@ def command(
     id: Annotated[str | None, typer.Option(help="Architecture to export; the best one by default.")] = None,
     task: Annotated[str | None, typer.Option(help="Fine-tune for this task; else the masked language model.")] = None,
     train: Annotated[str | None, typer.Option(help="Train it anew by this recipe (name or YAML file) first.")] = None,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx too (needs the extra `onnx`).")] = False,
+    license: Annotated[
+        str, typer.Option(help="Of the weights, as the hub names it, for the model card.")
+    ] = "apache-2.0",
+    base_model: Annotated[
+        str | None, typer.Option(help="Hub name of the model that was fine-tuned, for the model card.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Export an architecture of a run as a Hugging Face model folder."""
-    trial = export(ExportRequest(run_folder=run, target=to, id=id, task=task, recipe=train))
+    trial = export(
+        ExportRequest(
+            run_folder=run,
+            target=to,
+            id=id,
+            task=task,
+            recipe=train,
+            onnx=onnx,
+            license=license,
+            base_model=base_model,
+        )
+    )
     if as_json:
         sys.stdout.write(json.dumps({"id": trial.id, "export_dir": str(to)}) + "\n")
     else:

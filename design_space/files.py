@@ -1,10 +1,14 @@
-"""Files that are written whole or not at all."""
+"""Files and folders that are written whole or not at all."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from design_space.errors import InputError
 
 
 @contextmanager
@@ -27,3 +31,33 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def folder_written_whole(target: Path, option: str = "--to") -> Iterator[Path]:
+    """Fill a folder under a temporary name beside the target, and rename it at the end; after an error nothing is left.
+
+    Args:
+        target: What it is called in the end; must not exist. Folders above it are made.
+        option: Named in the refusal.
+
+    Yields:
+        An empty folder to write into.
+
+    Raises:
+        InputError: If the target exists, or cannot be made.
+    """
+    if target.exists():
+        raise InputError(f"{option}: {target} exists. Give another folder.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise InputError(f"{option}: {target} cannot be made ({error.strerror}). Give another folder.") from None
+    try:
+        whole = scratch / "whole"
+        whole.mkdir()
+        yield whole
+        whole.rename(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from transformers import (
     AutoModel,
@@ -26,7 +27,7 @@ from design_space.model.modeling_flexibert import (
     FlexiBertPreTrainedModel,
 )
 
-AUTO_CLASSES: dict[type, type[FlexiBertPreTrainedModel]] = {
+AUTO_CLASSES: dict[Any, type[FlexiBertPreTrainedModel]] = {
     AutoModel: FlexiBertModel,
     AutoModelForMaskedLM: FlexiBertForMaskedLM,
     AutoModelForMultipleChoice: FlexiBertForMultipleChoice,

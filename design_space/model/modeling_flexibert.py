@@ -26,7 +26,7 @@ from transformers.modeling_outputs import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
-from transformers.utils import can_return_tuple
+from transformers.utils.generic import can_return_tuple
 
 from .configuration_flexibert import FlexiBertConfig
 from .operations_flexibert import OPERATIONS, DynamicConvolution, SelfAttention, TokenMask, is_readable
@@ -140,11 +140,12 @@ class FlexiBertPreTrainedModel(PreTrainedModel):
         """
         where = pretrained_model_name_or_path
         try:
-            model, info = super().from_pretrained(
+            loaded: Any = super().from_pretrained(
                 where, *args, output_loading_info=True, ignore_mismatched_sizes=True, **kwargs
             )
         except SafetensorError as error:
             raise ValueError(f"{where}: the weights cannot be read ({error}). Copy or train them anew.") from error
+        model, info = loaded
         if not ignore_mismatched_sizes:
             for name, given, wanted in sorted(info["mismatched_keys"]):
                 raise ValueError(
@@ -398,7 +399,7 @@ class FlexiBertForSequenceClassification(FlexiBertPreTrainedModel):
     def __init__(self, config: FlexiBertConfig) -> None:
         super().__init__(config)
         self.flexibert = FlexiBertModel(config)
-        self.classifier = ClassificationHead(config, config.num_labels)
+        self.classifier = ClassificationHead(config, config.num_labels or 2)
         self.post_init()
 
     @can_return_tuple
@@ -446,7 +447,7 @@ class FlexiBertForSequenceClassification(FlexiBertPreTrainedModel):
             return F.mse_loss(logits.float().squeeze(-1), labels.float())
         if self.config.problem_type == "multi_label_classification":
             return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
-        _check_ids("labels", labels, self.config.num_labels, IGNORED_LABEL)
+        _check_ids("labels", labels, self.config.num_labels or 2, IGNORED_LABEL)
         return _cross_entropy(logits, labels)
 
 
@@ -457,7 +458,7 @@ class FlexiBertForTokenClassification(FlexiBertPreTrainedModel):
         super().__init__(config)
         self.flexibert = FlexiBertModel(config)
         self.dropout = _classifier_dropout(config)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels or 2)
         self.post_init()
 
     @can_return_tuple
@@ -482,7 +483,7 @@ class FlexiBertForTokenClassification(FlexiBertPreTrainedModel):
         Raises:
             ValueError: As for `FlexiBertModel`, or if a class number is beyond the labels.
         """
-        _check_ids("labels", labels, self.config.num_labels, IGNORED_LABEL)
+        _check_ids("labels", labels, self.config.num_labels or 2, IGNORED_LABEL)
         output = self.flexibert(
             input_ids,
             attention_mask,
@@ -566,7 +567,7 @@ class FlexiBertForMultipleChoice(FlexiBertPreTrainedModel):
     def __init__(self, config: FlexiBertConfig) -> None:
         super().__init__(config)
         self.flexibert = FlexiBertModel(config)
-        self.classifier = ClassificationHead(config, 1, bias=False)  # the softmax over the choices would ignore it
+        self.chooser = ClassificationHead(config, 1, bias=False)  # the softmax over the choices would ignore it
         self.post_init()
 
     @can_return_tuple
@@ -607,7 +608,7 @@ class FlexiBertForMultipleChoice(FlexiBertPreTrainedModel):
             output_hidden_states,
             return_dict=True,
         )
-        logits = self.classifier(output.last_hidden_state, attention_mask).view(-1, num_choices)
+        logits = self.chooser(output.last_hidden_state, attention_mask).view(-1, num_choices)
         loss = None if labels is None else _cross_entropy(logits, labels)
         return MultipleChoiceModelOutput(
             loss=loss, logits=logits, hidden_states=output.hidden_states, attentions=output.attentions

@@ -12,15 +12,18 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .configuration_flexibert import FlexiBertConfig
 
 _QUERY_BLOCK = 64
+_MAX_SCORES = 2**20  # made at a time on a CPU
+_MAX_KEPT = 4  # scores of a token and head that are kept for the gradients, in head widths
 
 
 def is_readable(tensor: Tensor) -> bool:
     """Whether values may be looked at: not on a GPU, which would be waited for, and not in a graph, which cannot."""
-    return not (tensor.is_cuda or torch.compiler.is_compiling() or torch.jit.is_tracing())
+    return not (tensor.is_cuda or torch.compiler.is_compiling())
 
 
 @dataclass
@@ -112,8 +115,10 @@ class RelativePositionScores(nn.Module):
     def forward(self, query: Tensor) -> Tensor:
         """Query (B, H, T, d) -> scores (B, H, T, T), entry (i, j) for the distance i − j."""
         num_rows, num_tokens, head_size = query.shape[0] * query.shape[1], query.shape[2], query.shape[3]
-        num_blocks = -(-num_tokens // _QUERY_BLOCK)
-        block = -(-num_tokens // num_blocks)
+        num_blocks, block = 1, num_tokens
+        if not torch.compiler.is_exporting():  # which cannot divide an unknown length
+            num_blocks = (num_tokens + _QUERY_BLOCK - 1) // _QUERY_BLOCK
+            block = (num_tokens + num_blocks - 1) // num_blocks
         width = num_tokens + block
         missing = num_blocks * block - num_tokens
         # Block n goes from the distance (n + 1) b − 1 on down; what lies beyond T − 1 is never read.
@@ -158,12 +163,38 @@ class Attention(nn.Module):
             if self.relative is not None:
                 scores = self.relative(query)
                 bias = scores if bias is None else scores + bias
+            assert key is not None
             context = F.scaled_dot_product_attention(query, key, value, bias, dropout, scale=1.0)
             return context.transpose(1, 2).flatten(2), None
+        if output_attentions or not is_readable(query):
+            context, probabilities = self._attend(query, key, value, bias, dropout)
+            return context.transpose(1, 2).flatten(2), probabilities if output_attentions else None
+        # A few rows at a time stay in the cache.
+        num_rows = max(1, _MAX_SCORES // (query.shape[1] * query.shape[2] ** 2))
+        count = -(-len(query) // num_rows)
+        parts = ([None] * count if tensor is None else tensor.split(num_rows) for tensor in (query, key, value, bias))
+        contexts = [self._context(dropout, *rows) for rows in zip(*parts, strict=True)]
+        return torch.cat(contexts).transpose(1, 2).flatten(2), None
+
+    def _context(self, dropout: float, query: Tensor, key: Tensor | None, value: Tensor, bias: Tensor | None) -> Tensor:
+        """As `_attend`, without the probabilities; in long sequences they are made again when gradients need them."""
+        num_tokens, head_size = query.shape[2:]
+        if not torch.is_grad_enabled() or num_tokens <= _MAX_KEPT * head_size:
+            return self._attend(query, key, value, bias, dropout)[0]
+        context: Tensor = checkpoint(
+            lambda *rows: self._attend(*rows)[0],
+            *(query, key, value, bias, dropout),
+            use_reentrant=False,
+            preserve_rng_state=dropout > 0,
+        )
+        return context
+
+    def _attend(
+        self, query: Tensor, key: Tensor | None, value: Tensor, bias: Tensor | None, dropout: float
+    ) -> tuple[Tensor, Tensor]:
         scores = self._scores(query, key)
         probabilities = (scores if bias is None else scores + bias).softmax(dim=-1)
-        context = F.dropout(probabilities, dropout) @ value
-        return context.transpose(1, 2).flatten(2), probabilities if output_attentions else None
+        return F.dropout(probabilities, dropout) @ value, probabilities
 
     def _scores(self, query: Tensor, key: Tensor | None) -> Tensor:
         if self.relative is None:
@@ -237,7 +268,9 @@ class LinearTransform(nn.Module):
     def _transform(self, x: Tensor, mask: TokenMask) -> Tensor:
         if self.kind == "dft" and mask.real is None:
             norm = "ortho" if self.orthonormal else "backward"
-            return torch.fft.fft2(x.float(), norm=norm).real.to(x.dtype)
+            wide = x.to(torch.promote_types(x.dtype, torch.float32))
+            transformed: Tensor = torch.fft.fft2(wide, norm=norm)
+            return transformed.real.to(x.dtype)
         width = x.shape[-1]
         along_tokens = mask.along_tokens(self.kind, self.orthonormal, x.dtype)
         mixed = x @ mask.along_width(self.kind, width, self.orthonormal, x.dtype)

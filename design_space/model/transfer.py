@@ -11,7 +11,7 @@ An axis of a weight is one of
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor
@@ -80,15 +80,18 @@ def transfer(source: PreTrainedModel, target: PreTrainedModel, mode: Mode = "ord
     if mode not in get_args(Mode):
         raise InputError(f"transfer: mode must be one of {', '.join(get_args(Mode))}, got {mode!r}.")
     projections = _Projections(seed) if mode == "random_projection" else None
-    given = dict(source.named_parameters())
+    given, configs = (
+        dict(source.named_parameters()),
+        [cast(FlexiBertConfig, model.config) for model in (source, target)],
+    )
     names: dict[str, list[str]] = {"equal": [], "partial": [], "fresh": []}
     num_taken = 0
     for name, parameter in target.named_parameters():
         found = given.get(name)
-        if found is None or not _same_operation(name, source.config, target.config):
+        if found is None or not _same_operation(name, *configs):
             names["fresh"].append(name)
             continue
-        ours, theirs = _axes(name, parameter, target.config), _axes(name, found, source.config)
+        ours, theirs = _axes(name, parameter, configs[1]), _axes(name, found, configs[0])
         names["equal" if ours == theirs else "partial"].append(name)
         block = found.reshape([size for _, size in theirs])
         if projections is not None:

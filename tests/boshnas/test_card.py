@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 import yaml
+from huggingface_hub import ModelCardData
 
 from boshnas.card import Lineage, model_card
 from boshnas.trial import Decision, Proposal, Status, Trial
@@ -44,6 +45,8 @@ def card(data: str = "demo", **changes: Any) -> str:
         "transferred_from": None,
         "task_result": None,
         "corpus": ["demo"],
+        "license": "apache-2.0",
+        "base_model": None,
     }
     return model_card(TRIAL, settings, Lineage(**(values | changes)))
 
@@ -81,6 +84,39 @@ def test_the_front_matter_is_yaml_that_the_hub_knows(
     assert found["pipeline_tag"] == pipeline
     assert {"flexibert", "boshnas"} <= set(found["tags"])
     assert ("synthetic-data" in found["tags"]) == synthetic
+    assert found["license"] == "apache-2.0"
+    assert "base_model" not in found
+    assert "datasets" not in found
+
+
+def test_scores_stand_in_the_front_matter_as_the_hub_lists_them():
+    found = front_matter(card("glue", license="mit", base_model="me/encoder"))
+    assert (found["license"], found["base_model"]) == ("mit", "me/encoder")
+    assert found["datasets"] == ["nyu-mll/glue"]
+    assert found["metrics"] == ["accuracy", "matthews_correlation"]
+    (entry,) = found["model-index"]
+    values = {
+        result["dataset"]["config"]: (
+            result["dataset"]["type"],
+            result["metrics"][0]["type"],
+            result["metrics"][0]["value"],
+        )
+        for result in entry["results"]
+    }
+    assert values == {
+        "sst2": ("nyu-mll/glue", "accuracy", 0.705),
+        "cola": ("nyu-mll/glue", "matthews_correlation", 0.5201),
+    }
+    ModelCardData(**{key: value for key, value in found.items() if key != "model-index"})
+    fine_tuned = front_matter(card("/data/my-glue", task_result=SST2))["model-index"][0]["results"]
+    assert [(result["dataset"]["type"], result["metrics"][0]["value"]) for result in fine_tuned] == [("my-glue", 0.715)]
+
+
+def test_a_mean_of_two_metrics_is_named_as_such():
+    mrpc = TaskResult(task="mrpc", score=80.0, metrics={"accuracy": 0.7, "f1": 0.9}, loss=0.5, num_steps=2, seconds=1.0)
+    (result,) = front_matter(card(task_result=mrpc))["model-index"][0]["results"]
+    assert result["dataset"]["name"] == "demo mrpc"
+    assert result["metrics"] == [{"type": "glue", "value": 80.0, "name": "mean of accuracy and f1, in percent"}]
 
 
 def test_transferred_weights_are_named_as_such():
