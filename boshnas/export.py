@@ -79,7 +79,7 @@ def export(request: ExportRequest) -> Trial:
         InputError: If the run, the id, the task or the target cannot be used.
         RuntimeError: If the folder does not load in a fresh process with equal outputs.
     """
-    if request.target.exists():
+    if os.path.exists(request.target):
         raise InputError(f"--to: {request.target} exists. Give another folder.")
     if request.onnx:
         require_onnx()

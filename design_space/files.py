@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,17 +47,31 @@ def folder_written_whole(target: Path, option: str = "--to") -> Iterator[Path]:
     Raises:
         InputError: If the target exists, or cannot be made.
     """
-    if target.exists():
-        raise InputError(f"{option}: {target} exists. Give another folder.")
+    made: list[Path] = []
     try:
+        if target.exists():
+            raise InputError(f"{option}: {target} exists. Give another folder.")
+        made = [folder for folder in target.parents if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
+        _remove_empty(made)
         raise InputError(f"{option}: {target} cannot be made ({error.strerror}). Give another folder.") from None
     try:
         whole = scratch / "whole"
         whole.mkdir()
         yield whole
-        whole.rename(target)
+        try:
+            whole.rename(target)
+        except OSError as error:
+            raise InputError(f"{option}: {target} cannot be made ({error.strerror}). Give another folder.") from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        _remove_empty(made)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove those that hold nothing, the innermost first."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()

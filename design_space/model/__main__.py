@@ -11,9 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
+from transformers.utils.hub import cached_file
 
 from design_space.command_line import run_app
 from design_space.counts import num_parameters
+from design_space.errors import InputError
 from design_space.files import folder_written_whole
 from design_space.model.convert import Conversion, convert
 from design_space.model.folder import save_self_contained
@@ -31,16 +33,20 @@ def convert_checkpoint(
     source: Annotated[
         str, typer.Option("--from", help="Folder or hub name of a BERT, ConvBERT or FNet checkpoint (safetensors).")
     ],
-    to: Annotated[Path, typer.Option(help="Folder to write; must not exist.")],
+    to: Annotated[
+        Path | None, typer.Option(help="Folder to write; must not exist. The source's name with -flexibert by default.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make the FlexiBERT model of a checkpoint's shape, with its weights, head and tokenizer.
 
     The outputs are checked to be equal. The folder loads where this project is not installed.
     """
+    to = to or Path(f"{Path(source).resolve().name}-flexibert")
     with folder_written_whole(to) as folder:
         converted = convert(source)
-        save_self_contained(converted.model, _tokenizer(source), folder, _card(source, converted))
+        tokenizer = _tokenizer(source, converted.model.config.vocab_size)
+        save_self_contained(converted.model, tokenizer, folder, _card(source, converted))
     config = converted.model.config
     if as_json:
         found = {
@@ -51,6 +57,7 @@ def convert_checkpoint(
             "params": converted.num_parameters,
             "left_out": converted.left_out,
             "max_difference": converted.max_difference,
+            "has_tokenizer": tokenizer is not None,
         }
         sys.stdout.write(json.dumps(found) + "\n")
         return
@@ -58,6 +65,8 @@ def convert_checkpoint(
         f"{converted.source_class} of {source} became {type(converted.model).__name__} in {to}; its outputs differ by "
         f"{converted.max_difference:.0e} at most\n"
     )
+    if tokenizer is None:
+        sys.stdout.write("the source has no tokenizer; give the folder one\n")
     if converted.left_out:
         sys.stdout.write(f"left out: {', '.join(converted.left_out)}\n")
 
@@ -82,12 +91,24 @@ def presets(as_json: AsJson = False) -> None:
     Console().print(table)
 
 
-def _tokenizer(source: str) -> PreTrainedTokenizerBase | None:
-    """The checkpoint's tokenizer, where it has one."""
+def _tokenizer(source: str, vocab_size: int) -> PreTrainedTokenizerBase | None:
+    """The checkpoint's tokenizer, where it has one; transformers would make one of five words otherwise.
+
+    Raises:
+        InputError: If it cannot be read, or has more entries than the model.
+    """
+    names = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")
+    if not any(cached_file(source, name, _raise_exceptions_for_missing_entries=False) for name in names):
+        return None
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    except Exception as error:  # the tokenizers library raises bare exceptions
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"--from: {source}: its tokenizer cannot be read: {reason}") from None
+    if len(tokenizer) > vocab_size:
+        raise InputError(
+            f"--from: {source}: its tokenizer must fit the model's {vocab_size} entries, has {len(tokenizer)}."
+        )
     return tokenizer
 
 

@@ -135,8 +135,8 @@ class FlexiBertPreTrainedModel(PreTrainedModel):
             **kwargs: As in transformers.
 
         Raises:
-            ValueError: If a tensor of the encoder is missing, has no place or has another shape, or if the file is
-                damaged. A head may be new or left out.
+            ValueError: If a tensor is missing, has no place or has another shape, or if the file is damaged. A head may
+                be new or left out, as a whole.
         """
         where = pretrained_model_name_or_path
         try:
@@ -151,9 +151,13 @@ class FlexiBertPreTrainedModel(PreTrainedModel):
                 raise ValueError(
                     f"{where}: {name} must have the shape {tuple(wanted)} of the configuration, got {tuple(given)}."
                 )
+        # A head may be new as a whole; the rest must be there, and nothing beside it.
+        head = {name for name in model.state_dict() if not _is_encoder(name)} - set(model.all_tied_weights_keys)
+        has_new_head = head <= set(info["missing_keys"])
+        parts = {name.split(".")[0] for name in head}
         for key, problem in (("missing_keys", "is missing"), ("unexpected_keys", "has no place in the architecture")):
             for name in sorted(info[key]):
-                if name.removeprefix("flexibert.").startswith(("embeddings.", "layers.")):
+                if _is_encoder(name) or (not has_new_head and name.split(".")[0] in parts):
                     raise ValueError(f"{where}: {name} {problem}. Weights and configuration do not belong together.")
         return (model, info) if output_loading_info else model
 
@@ -169,8 +173,10 @@ class FlexiBertPreTrainedModel(PreTrainedModel):
             init.copy_(module.weighting, torch.eye(module.weighting.shape[-1]).expand_as(module.weighting))
         elif isinstance(module, DynamicConvolution):
             init.normal_(module.depthwise, std=self.config.initializer_range)
-        elif isinstance(module, MaskedLMHead):
-            init.zeros_(module.bias)
+
+
+def _is_encoder(name: str) -> bool:
+    return name.removeprefix("flexibert.").startswith(("embeddings.", "layers."))
 
 
 class FlexiBertModel(FlexiBertPreTrainedModel):
@@ -226,7 +232,7 @@ class FlexiBertModel(FlexiBertPreTrainedModel):
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("FlexiBertModel: give either input_ids or inputs_embeds, not both and not neither.")
-        _check_ids("input_ids", input_ids, self.embeddings.word_embeddings.num_embeddings)
+        _check_ids("input_ids", input_ids, self.config.vocab_size)
         _check_ids("token_type_ids", token_type_ids, self.config.type_vocab_size)
         words = self.embeddings.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
         self._check_shapes(words, attention_mask)
@@ -243,8 +249,10 @@ class FlexiBertModel(FlexiBertPreTrainedModel):
         hidden_states, attentions = [x], []
         for layer in self.layers:
             x, probabilities = layer(x, mask, bool(output_attentions))
-            hidden_states.append(x)
-            attentions.append(probabilities)
+            if output_hidden_states:
+                hidden_states.append(x)
+            if output_attentions:
+                attentions.append(probabilities)
         return BaseModelOutput(
             last_hidden_state=x,
             hidden_states=tuple(hidden_states) if output_hidden_states else None,
@@ -298,7 +306,6 @@ class MaskedLMHead(nn.Module):
         self.dense = nn.Linear(config.hidden_size, config.embedding_size)
         self.LayerNorm = nn.LayerNorm(config.embedding_size, eps=config.layer_norm_eps)
         self.decoder = nn.Linear(config.embedding_size, config.vocab_size)
-        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens (…, h) -> scores (…, vocabulary)."""
@@ -308,10 +315,7 @@ class MaskedLMHead(nn.Module):
 class FlexiBertForMaskedLM(FlexiBertPreTrainedModel):
     """Predicts masked tokens; the output embeddings are the input ones."""
 
-    _tied_weights_keys = {
-        "lm_head.decoder.weight": "flexibert.embeddings.word_embeddings.weight",
-        "lm_head.decoder.bias": "lm_head.bias",
-    }
+    _tied_weights_keys = {"lm_head.decoder.weight": "flexibert.embeddings.word_embeddings.weight"}
 
     def __init__(self, config: FlexiBertConfig) -> None:
         super().__init__(config)
@@ -327,7 +331,6 @@ class FlexiBertForMaskedLM(FlexiBertPreTrainedModel):
     def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
         """Replace the projection to the vocabulary."""
         self.lm_head.decoder = new_embeddings
-        self.lm_head.bias = new_embeddings.bias
 
     @can_return_tuple
     def forward(
@@ -415,8 +418,8 @@ class FlexiBertForSequenceClassification(FlexiBertPreTrainedModel):
     ) -> SequenceClassifierOutput:
         """Score every label.
 
-        `labels` are class numbers (B,); floats (B,) where `num_labels` is 1; 0/1 floats (B, labels) for several labels
-        at once; all else as for `FlexiBertModel`.
+        `labels` are class numbers (B,); floats (B,) where `num_labels` is 1, or (B, labels) where `problem_type` is
+        "regression"; 0/1 floats (B, labels) for several labels at once; all else as for `FlexiBertModel`.
 
         Returns:
             `logits` of shape (B, labels) and, with labels, the mean loss: squared error for one output, binary
@@ -443,9 +446,10 @@ class FlexiBertForSequenceClassification(FlexiBertPreTrainedModel):
         )
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        if self.config.num_labels == 1:
-            return F.mse_loss(logits.float().squeeze(-1), labels.float())
-        if self.config.problem_type == "multi_label_classification":
+        kind = self.config.problem_type
+        if kind == "regression" or (kind is None and self.config.num_labels == 1):
+            return F.mse_loss(logits.float().squeeze(-1), labels.float().squeeze(-1))
+        if kind == "multi_label_classification" or (kind is None and labels.is_floating_point()):
             return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
         _check_ids("labels", labels, self.config.num_labels or 2, IGNORED_LABEL)
         return _cross_entropy(logits, labels)

@@ -67,7 +67,7 @@ def write_onnx(model: FlexiBertPreTrainedModel, path: Path) -> float:
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 plain,
-                _example(model, *_TRACED_SHAPE),
+                _example(model, _TRACED_SHAPE[0], min(_TRACED_SHAPE[1], model.config.max_position_embeddings)),
                 dynamo=True,
                 input_names=list(_INPUTS),
                 output_names=["output"],

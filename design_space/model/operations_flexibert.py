@@ -23,7 +23,8 @@ _MAX_KEPT = 4  # scores of a token and head that are kept for the gradients, in 
 
 def is_readable(tensor: Tensor) -> bool:
     """Whether values may be looked at: not on a GPU, which would be waited for, and not in a graph, which cannot."""
-    return not (tensor.is_cuda or torch.compiler.is_compiling())
+    is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+    return not (tensor.is_cuda or is_traced)
 
 
 @dataclass
@@ -52,6 +53,13 @@ class TokenMask:
         real = attention_mask.bool()
         counts = real.long().cumsum(dim=1)
         return cls(real, (counts - 1).clamp(min=0), counts[:, -1:, None].clamp(min=1))
+
+    def to(self, device: torch.device, non_blocking: bool = False) -> "TokenMask":
+        """The same on another device, for models that are spread over several."""
+        if self.positions.device == torch.device(device):
+            return self
+        real = None if self.real is None else self.real.to(device, non_blocking=non_blocking)
+        return TokenMask(real, self.positions.to(device), self.lengths.to(device))
 
     def zero_padding(self, hidden_states: Tensor) -> Tensor:
         """Set padded tokens to zero: what a convolution sees beyond the ends."""
@@ -289,15 +297,16 @@ def fourier_matrices(positions: Tensor, lengths: Tensor, orthonormal: bool) -> t
 
     Args:
         positions: Place of each token, integers, shape (B, T).
-        lengths: Length of each row, integers, broadcastable to (B, 1, 1).
+        lengths: Length of each row, integers, shape (B, 1, 1).
         orthonormal: Divide by the root of the length.
 
     Returns:
-        Two tensors (B, T, T) in float32. Phases are reduced in integers, so they are exact to rounding.
+        Two tensors (B, T, T) in float32, each entry exact to rounding.
     """
-    phase = (positions[:, :, None] * positions[:, None, :]) % lengths * (2 * math.pi / lengths)
-    scale = lengths.float().rsqrt() if orthonormal else 1.0
-    return phase.cos() * scale, phase.sin() * scale
+    turns = positions[:, :, None] * positions[:, None, :] % lengths
+    angles = _angles(lengths, positions.shape[1])
+    scale = _wide(lengths).rsqrt() if orthonormal else 1.0
+    return _looked_up(angles.cos() * scale, turns), _looked_up(angles.sin() * scale, turns)
 
 
 def cosine_matrices(positions: Tensor, lengths: Tensor, orthonormal: bool) -> tuple[Tensor]:
@@ -306,11 +315,27 @@ def cosine_matrices(positions: Tensor, lengths: Tensor, orthonormal: bool) -> tu
     Returns:
         One tensor (B, T, T) in float32, entry (k, j) for output k and input j.
     """
-    phase = (positions[:, :, None] * (2 * positions[:, None, :] + 1)) % (4 * lengths) * (math.pi / (2 * lengths))
+    turns = positions[:, :, None] * (2 * positions[:, None, :] + 1) % (4 * lengths)
+    cosines = _angles(4 * lengths, 4 * positions.shape[1]).cos()
     if not orthonormal:
-        return (2 * phase.cos(),)
+        return (_looked_up(2 * cosines, turns),)
     first = positions[:, :, None] == 0
-    return (phase.cos() * torch.where(first, 1.0, math.sqrt(2.0)) * lengths.float().rsqrt(),)
+    return (_looked_up(cosines * (2 / _wide(lengths)).sqrt(), turns) * torch.where(first, math.sqrt(0.5), 1.0),)
+
+
+def _angles(periods: Tensor, size: int) -> Tensor:
+    """The angles 2π m / period for m below the size, shape (B, size)."""
+    return torch.arange(size, device=periods.device) * (2 * math.pi / _wide(periods))
+
+
+def _wide(lengths: Tensor) -> Tensor:
+    """Lengths (B, 1, 1) as floats (B, 1), in float64 where the device has it."""
+    return lengths[..., 0].to(torch.float32 if lengths.device.type == "mps" else torch.float64)
+
+
+def _looked_up(table: Tensor, places: Tensor) -> Tensor:
+    """Entries of each row's table, in float32: table (B, size), places (B, T, T) -> (B, T, T)."""
+    return table.float().gather(1, places.flatten(1)).view(places.shape)
 
 
 TRANSFORMS = {"dft": fourier_matrices, "dct": cosine_matrices}

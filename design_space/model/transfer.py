@@ -80,14 +80,12 @@ def transfer(source: PreTrainedModel, target: PreTrainedModel, mode: Mode = "ord
     if mode not in get_args(Mode):
         raise InputError(f"transfer: mode must be one of {', '.join(get_args(Mode))}, got {mode!r}.")
     projections = _Projections(seed) if mode == "random_projection" else None
-    given, configs = (
-        dict(source.named_parameters()),
-        [cast(FlexiBertConfig, model.config) for model in (source, target)],
-    )
+    given = {_bare(name): parameter for name, parameter in source.named_parameters()}
+    configs = [cast(FlexiBertConfig, model.config) for model in (source, target)]
     names: dict[str, list[str]] = {"equal": [], "partial": [], "fresh": []}
     num_taken = 0
     for name, parameter in target.named_parameters():
-        found = given.get(name)
+        found = given.get(_bare(name))
         if found is None or not _same_operation(name, *configs):
             names["fresh"].append(name)
             continue
@@ -96,9 +94,17 @@ def transfer(source: PreTrainedModel, target: PreTrainedModel, mode: Mode = "ord
         block = found.reshape([size for _, size in theirs])
         if projections is not None:
             block = projections.apply(block, theirs, ours, is_scale="norm" in name.lower() and name.endswith("weight"))
+            if ".query." in name:  # attention divides by the root of a head's width, which is another one now
+                sizes = [dict(axes)["channel"] for axes in (theirs, ours)]
+                block = block * math.sqrt(max(sizes) / min(sizes))
         num_taken += _copy_common(block, parameter, ours)
     share = num_taken / sum(parameter.numel() for parameter in target.parameters())
     return Transfer(**{key: tuple(value) for key, value in names.items()}, share=share)
+
+
+def _bare(name: str) -> str:
+    """A parameter's name, the same in an encoder and in a model with a head."""
+    return name.removeprefix("flexibert.")
 
 
 def _same_operation(name: str, *configs: FlexiBertConfig) -> bool:
@@ -125,7 +131,7 @@ def _axes(name: str, parameter: Tensor, config: FlexiBertConfig) -> _Axes:
     if ".feed_forward." in name:
         first_is_inner, last_is_inner = part != "output", part != "0"
         kinds = ("inner" if first_is_inner else "stream", "inner" if last_is_inner else "stream")
-    elif part.endswith("_embeddings") or part in ("lm_head", "decoder", "out_proj", "qa_outputs", "classifier"):
+    elif part.endswith("_embeddings") or part in ("decoder", "out_proj", "qa_outputs", "classifier"):
         kinds = ("row", "stream")
     else:
         kinds = ("stream", "stream")

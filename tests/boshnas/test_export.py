@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -194,6 +195,20 @@ def trained(campaign: Campaign, folder: Path) -> list[Trial]:
     return [first, second]
 
 
+def answer(task: str, folder: Path, text: str) -> list[dict[str, Any]]:
+    """What a pipeline says in a process that does not know this project."""
+    code = (
+        "import json, sys; from transformers import pipeline\n"
+        "out = pipeline(sys.argv[1], model=sys.argv[2], trust_remote_code=True)(sys.argv[3])\n"
+        "assert 'design_space' not in sys.modules; print(json.dumps(out))"
+    )
+    words = [sys.executable, "-P", "-c", code, task, str(folder), text]
+    outcome = subprocess.run(words, cwd=folder.parent, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stderr[-2000:]
+    found: list[dict[str, Any]] = json.loads(outcome.stdout.splitlines()[-1])
+    return found
+
+
 @pytest.mark.slow
 def test_an_export_is_the_searchs_model_and_loads_elsewhere(
     campaign: Campaign, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -208,6 +223,7 @@ def test_an_export_is_the_searchs_model_and_loads_elsewhere(
         "README.md",
         "config.json",
         "configuration_flexibert.py",
+        "operations_flexibert.py",
         "model.safetensors",
         "modeling_flexibert.py",
         "tokenizer.json",
@@ -223,18 +239,20 @@ def test_an_export_is_the_searchs_model_and_loads_elsewhere(
     with torch.no_grad():
         assert torch.equal(ours(**inputs).logits, exported(**inputs).logits)
 
+    damaged = job_folder(folder, 0) / CHECKPOINT_FOLDER / "model.safetensors"
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:1000])
+    line = refused(capsys, str(folder), "--to", str(tmp_path / "bad"), "--id", first.id)
+    assert "the weights cannot be read" in line
+    assert not (tmp_path / "bad").exists()
+    damaged.write_bytes(content)
+
     classifier = tmp_path / "classifier"
     assert export(ExportRequest(run_folder=folder, target=classifier, id=first.id, task="sst2")).id == first.id
-    code = (
-        "import sys; from transformers import pipeline\n"
-        "out = pipeline('text-classification', model=sys.argv[1], trust_remote_code=True)('the red cat')\n"
-        "assert 'design_space' not in sys.modules; print(out[0]['label'])"
-    )
-    outcome = subprocess.run(
-        [sys.executable, "-P", "-c", code, str(classifier)], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert outcome.returncode == 0, outcome.stderr[-2000:]
-    assert outcome.stdout.split()[-1] in ("negative", "positive")
+    assert answer("text-classification", classifier, "the red cat")[0]["label"] in ("negative", "positive")
+    filled = answer("fill-mask", target, "the red <mask> sees a mat")
+    assert len(filled) == 5
+    assert all(0 < found["score"] <= 1 and found["token_str"] for found in filled)
     assert "Fine-tuned for demo sst2: score" in (classifier / "README.md").read_text("utf-8")
 
     (target / "modeling_flexibert.py").write_text("raise RuntimeError('broken')\n")

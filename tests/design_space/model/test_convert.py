@@ -138,18 +138,40 @@ NAME = "encoder.layer.1.output.dense.weight"
     ("change", "message"),
     [
         (lambda weights: weights.pop(NAME), f"{NAME} is missing. The checkpoint is not whole"),
-        (lambda weights: weights.update({NAME: torch.zeros(3)}), "cannot be loaded: "),
+        (
+            lambda weights: weights.update({NAME: torch.zeros(3)}),
+            rf"{NAME} must have the shape \(32, 48\) .*got \(3,\)",
+        ),
+        (lambda weights: weights[NAME].fill_(float("nan")), f"{NAME} must be finite, holds NaN or infinity"),
         (
             lambda weights: weights.update({"encoder.layer.7.output.dense.bias": torch.zeros(32)}),
             "encoder.layer.7.output.dense.bias has no place in BertModel",
         ),
     ],
-    ids=["missing", "shape", "extra"],
+    ids=["missing", "shape", "NaN", "extra"],
 )
 def test_a_checkpoint_that_is_not_whole_is_refused(tmp_path: Path, change: Any, message: str) -> None:
     saved(tmp_path, "Bert")
     changed(tmp_path, change)
     with pytest.raises(InputError, match=message):
+        convert(str(tmp_path))
+
+
+def test_a_classifier_without_its_pooler_is_refused(tmp_path: Path) -> None:
+    saved(tmp_path, "Bert", "ForSequenceClassification")
+    changed(tmp_path, lambda weights: weights.pop("bert.pooler.dense.weight"))
+    with pytest.raises(InputError, match="bert.pooler.dense.weight is missing"):
+        convert(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "change", [{"hidden_size": "32"}, {"num_attention_heads": 0}, {"hidden_size": 33}, {"vocab_size": -1}]
+)
+def test_a_configuration_that_cannot_be_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    saved(tmp_path, "Bert")
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(InputError, match="--from: "):
         convert(str(tmp_path))
 
 
@@ -170,7 +192,7 @@ def test_bad_sources_leave_nothing_behind(tmp_path: Path, capsys: pytest.Capture
     transformers.GPT2Config().save_pretrained(other)
     empty.mkdir()
     before = sorted(tmp_path.rglob("*"))
-    target = str(tmp_path / "new")
+    target = str(tmp_path / "deep" / "new")
     assert "cannot be loaded" in refused(capsys, "convert", "--from", str(damaged), "--to", target)
     assert "must be of type bert, convbert, fnet, got 'gpt2'" in refused(
         capsys, "convert", "--from", str(other), "--to", target
@@ -190,6 +212,8 @@ def test_the_command_writes_a_folder_that_loads_without_this_project(
     told = json.loads(capsys.readouterr().out)
     assert told["class"] == "FlexiBertForMaskedLM"
     assert told["left_out"] == []
+    assert told["has_tokenizer"] is False
+    assert not (tmp_path / "deep" / "new" / "tokenizer.json").exists()
     assert told["max_difference"] < 1e-6
     code = (
         "import sys, torch\nfrom transformers import AutoModelForMaskedLM\n"
@@ -205,6 +229,25 @@ def test_the_command_writes_a_folder_that_loads_without_this_project(
     assert float(outcome.stdout.split()[-1]) == pytest.approx(float(expected), rel=1e-5)
     ours = AutoModelForMaskedLM.from_pretrained(tmp_path / "deep" / "new")
     assert type(ours).__module__ == "design_space.model.modeling_flexibert"
+
+
+def test_the_tokenizer_comes_along_if_it_fits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path / "bert", "Bert")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat"]
+    (tmp_path / "bert" / "vocab.txt").write_text("\n".join(words) + "\n")
+    assert main(["convert", "--from", "bert", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["has_tokenizer"] is True
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "bert-flexibert", trust_remote_code=True)
+    assert tokenizer("the cat")["input_ids"] == [2, 5, 6, 3]
+    (tmp_path / "bert" / "vocab.txt").write_text("\n".join([*words, *map(str, range(100))]) + "\n")
+    line = refused(capsys, "convert", "--from", "bert", "--to", "other")
+    assert "its tokenizer must fit the model's 60 entries, has 107" in line
+    (tmp_path / "bert" / "tokenizer.json").write_text("{")
+    assert "its tokenizer cannot be read" in refused(capsys, "convert", "--from", "bert", "--to", "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -193,8 +193,8 @@ def test_projected_products_are_kept_where_channels_are_added() -> None:
     source_parts = (theirs.layers[0].operation.query, theirs.layers[0].operation.key)
     source_query, source_key = (given @ part.weight.T for part in source_parts)
     for head in range(4):
-        scores = query[:, 8 * head : 8 * head + 8] @ key[:, 8 * head : 8 * head + 8].T
-        expected = source_query[:, 4 * head : 4 * head + 4] @ source_key[:, 4 * head : 4 * head + 4].T
+        scores = query[:, 8 * head : 8 * head + 8] @ key[:, 8 * head : 8 * head + 8].T / 8**0.5
+        expected = source_query[:, 4 * head : 4 * head + 4] @ source_key[:, 4 * head : 4 * head + 4].T / 4**0.5
         torch.testing.assert_close(scores, expected, atol=1e-3, rtol=1e-3)
     assert taken.share == 1.0
 
@@ -236,6 +236,17 @@ def test_heads_are_taken_along() -> None:
     assert "classifier.out_proj.bias" in taken.equal
     with_other_head = transfer(build(Architecture((A,)), 1), source)
     assert {name.split(".")[0] for name in with_other_head.fresh} == {"classifier"}
+
+
+def test_an_encoder_and_a_model_with_a_head_give_to_each_other() -> None:
+    headed, other = build(Architecture((A,)), 1), build(Architecture((A,)), 2)
+    taken = transfer(headed, other.flexibert)
+    assert taken.share == 1.0
+    assert torch.equal(
+        other.flexibert.layers[0].operation.query.weight, headed.flexibert.layers[0].operation.query.weight
+    )
+    third = build(Architecture((A,)), 3)
+    assert {name.split(".")[0] for name in transfer(headed.flexibert, third).fresh} == {"lm_head"}
 
 
 def test_transferred_weights_still_learn() -> None:
