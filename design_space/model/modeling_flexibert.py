@@ -448,7 +448,7 @@ class FlexiBertForSequenceClassification(FlexiBertPreTrainedModel):
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         kind = self.config.problem_type
         if kind == "regression" or (kind is None and self.config.num_labels == 1):
-            return F.mse_loss(logits.float().squeeze(-1), labels.float().squeeze(-1))
+            return F.mse_loss(logits.float(), labels.float().reshape(logits.shape))
         if kind == "multi_label_classification" or (kind is None and labels.is_floating_point()):
             return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
         _check_ids("labels", labels, self.config.num_labels or 2, IGNORED_LABEL)
