@@ -3,9 +3,9 @@
 usage: python benchmarks/model_speed.py [--repeats 15] [--tokens 2048] [--device cpu|cuda] [--out FILE.md]
 
 One step is forward and backward of the encoder without a head, on random ids without padding. All models of a row take
-turns in one process, so that what else the machine does hits them alike; a ratio is the median over the turns. FNet is given
-the exact GELU that all the others have. Memory is what the peak of a fresh process lies above its state before the
-first step.
+turns in one process, so that what else the machine does hits them alike; a ratio is the median over the turns. FNet is
+given the exact GELU that all the others have. Memory is what the peak of a fresh process lies above its state before
+the first step.
 """
 
 import statistics
