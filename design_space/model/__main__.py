@@ -17,7 +17,7 @@ from design_space.command_line import run_app
 from design_space.counts import num_parameters
 from design_space.errors import InputError
 from design_space.files import folder_written_whole
-from design_space.model.convert import Conversion, convert
+from design_space.model.convert import Conversion, convert, in_one_line
 from design_space.model.folder import save_self_contained
 from design_space.model.presets import PRESETS
 
@@ -103,8 +103,7 @@ def _tokenizer(source: str, vocab_size: int) -> PreTrainedTokenizerBase | None:
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
     except Exception as error:  # the tokenizers library raises bare exceptions
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"--from: {source}: its tokenizer cannot be read: {reason}") from None
+        raise InputError(f"--from: {source}: its tokenizer cannot be read: {in_one_line(error)}") from None
     if len(tokenizer) > vocab_size:
         raise InputError(
             f"--from: {source}: its tokenizer must fit the model's {vocab_size} entries, has {len(tokenizer)}."

@@ -132,14 +132,14 @@ def convert(name_or_folder: str) -> Conversion:
     try:
         config = AutoConfig.from_pretrained(name_or_folder)
     except (OSError, ValueError, KeyError, TypeError, StrictDataclassError) as error:
-        raise InputError(f"{where}: cannot be loaded: {_in_one_line(error)}") from None
+        raise InputError(f"{where}: cannot be loaded: {in_one_line(error)}") from None
     family = _FAMILIES.get(config.model_type)
     if family is None:
         raise InputError(f"{where}: must be of type {', '.join(_FAMILIES)}, got {config.model_type!r}.")
     _check_config(where, config)
     source, unused = _load(where, name_or_folder, config, family)
     target_class = family.heads.get(type(source).__name__.removeprefix(family.prefix), FlexiBertModel)
-    model = target_class(_target_config(where, config, family, source))
+    model = target_class(_target_config(where, config, family))
     left_out = (*_copy(source, model), *unused)
     difference = _difference(source, model)
     if not difference <= MAX_DIFFERENCE:
@@ -148,7 +148,8 @@ def convert(name_or_folder: str) -> Conversion:
     return Conversion(model, type(source).__name__, left_out, difference, encoder.num_parameters())
 
 
-def _in_one_line(error: Exception) -> str:
+def in_one_line(error: Exception) -> str:
+    """What an exception says, fit for the end of a refusal."""
     return " ".join(str(error).split())[:_MAX_REASON] or type(error).__name__
 
 
@@ -184,7 +185,7 @@ def _load(
             dtype=torch.float32,
         )
     except (OSError, ValueError, RuntimeError, ArithmeticError, SafetensorError) as error:
-        raise InputError(f"{where}: cannot be loaded: {_in_one_line(error)}") from None
+        raise InputError(f"{where}: cannot be loaded: {in_one_line(error)}") from None
     source, info = loaded
     for tensor, given, wanted in sorted(info["mismatched_keys"]):
         raise InputError(f"{where}: {tensor} must have the shape {tuple(wanted)} of config.json, got {tuple(given)}.")
@@ -200,7 +201,7 @@ def _load(
     return source.eval(), unexpected
 
 
-def _target_config(where: str, config: PreTrainedConfig, family: _Family, source: PreTrainedModel) -> FlexiBertConfig:
+def _target_config(where: str, config: PreTrainedConfig, family: _Family) -> FlexiBertConfig:
     operation, parameter = family.operation or ("c", str(config.conv_kernel_size))
     num_layers = config.num_hidden_layers
     columns = {
