@@ -5,19 +5,20 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from boshnas.baselines import RandomSearcher
 from boshnas.errors import InputError
 from boshnas.executors import LocalExecutor, run_lock, visible_gpus
 from boshnas.loop import Loop, Plan, View, split_budget
 from boshnas.searcher import Searcher
 from boshnas.space_source import SpaceSource
 from boshnas.store import STORE_FILE, Store
-from boshnas.surrogates import GPSurrogate, default
-from boshnas.surrogates.base import Surrogate
+from boshnas.surrogates import GPSurrogate
 from boshnas.trial import Trial
 from boshnas.worker import MAX_POSITIONS, FinetuneSettings, Settings
 from design_space.architecture import Architecture
@@ -191,8 +192,8 @@ def _check_numbers(settings: CampaignSettings) -> None:
             raise InputError(f"--{name.replace('_', '-')}: must be at least {least}, got {value}.")
     if settings.max_hours is not None and not settings.max_hours > 0:
         raise InputError(f"--max-hours: must be above 0, got {settings.max_hours}.")
-    if settings.surrogate not in SURROGATES:
-        raise InputError(f"--surrogate: must be one of {', '.join(SURROGATES)}, got {settings.surrogate!r}.")
+    if settings.surrogate not in SEARCHERS:
+        raise InputError(f"--surrogate: must be one of {', '.join(SEARCHERS)}, got {settings.surrogate!r}.")
 
 
 def _tasks(settings: CampaignSettings) -> tuple[list[Task], list[str]]:
@@ -245,7 +246,11 @@ def _with_steps(recipe: Recipe, max_steps: int) -> Recipe:
     return recipe.model_copy(update={"max_steps": max_steps, "warmup_steps": max(1, round(share * max_steps))})
 
 
-SURROGATES: dict[str, Any] = {"boshnas": default, "gp": GPSurrogate, "random": lambda: None}
+SEARCHERS: dict[str, Callable[..., Searcher]] = {
+    "boshnas": Searcher,
+    "gp": partial(Searcher, surrogate=GPSurrogate()),
+    "random": RandomSearcher,
+}
 
 
 def open_store(campaign: Campaign, folder: Path, resume: bool) -> Store:
@@ -306,8 +311,8 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
         for architecture in campaign.baselines.values():
             source.add(architecture)
         _restore(store.trials(), source)
-        surrogate: Surrogate | None = SURROGATES[settings.surrogate]()
-        searcher = Searcher(source.pool, surrogate, seed=settings.seed, num_initial=campaign.num_initial)
+        make_searcher = SEARCHERS[settings.surrogate]
+        searcher = make_searcher(source.pool, seed=settings.seed, num_initial=campaign.num_initial)
         plan = Plan(
             level_budgets=campaign.level_budgets,
             baselines=[architecture.id for architecture in campaign.baselines.values()],

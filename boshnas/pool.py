@@ -14,6 +14,8 @@ class Pool:
     Args:
         ids: n distinct identifiers.
         X: Feature rows, shape (n, d), finite.
+        groups: Which columns encode one choice together (a category's one-hot columns share a number), shape (d,);
+            None: each column is a choice.
 
     Raises:
         InputError: If lengths differ, an id repeats or a feature is not finite.
@@ -26,12 +28,17 @@ class Pool:
         ['a', 'b', 'c']
     """
 
-    def __init__(self, ids: Sequence[str], X: NDArray[np.float64]) -> None:
+    def __init__(self, ids: Sequence[str], X: NDArray[np.float64], groups: Sequence[int] | None = None) -> None:
         rows = _checked(ids, X)
+        if groups is not None and len(groups) != rows.shape[1]:
+            raise InputError(
+                f"Pool: groups must have one number for each of {rows.shape[1]} columns, got {len(groups)}."
+            )
         if len(set(ids)) != len(ids):
             raise InputError(f"Pool: ids must be distinct, got {len(ids) - len(set(ids))} repeated. Remove duplicates.")
         self.ids: list[str] = list(ids)
         self.X: NDArray[np.float64] = rows
+        self.groups: tuple[int, ...] | None = None if groups is None else tuple(groups)
         self._row = {id_: row for row, id_ in enumerate(self.ids)}
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ from boshnas.errors import InputError
 from boshnas.maximize import Box, exhaustive, gobi
 from boshnas.penalty import LocalPenalty
 from boshnas.pool import Pool
-from boshnas.surrogates.base import Surrogate
+from boshnas.surrogates import Surrogate, default
 from boshnas.surrogates.training import one_thread
 from boshnas.trial import Decision, Proposal
 
@@ -31,7 +31,7 @@ class Searcher:
 
     Args:
         pool: Every candidate there is; may grow later (`searcher.pool.extend`).
-        surrogate: Not fitted; cloned, and seeded with `seed` where its `random_state` is None. None: always random.
+        surrogate: Not fitted; cloned, and seeded with `seed` where its `random_state` is None. None: the default one.
         seed: Of the search, >= 0.
         num_initial: Random proposals at the start of the search's life, >= 0.
         k1: Weight of the aleatoric std, >= 0.
@@ -50,9 +50,9 @@ class Searcher:
     def __init__(
         self,
         pool: Pool,
-        surrogate: Surrogate | None,
+        surrogate: Surrogate | None = None,
         *,
-        seed: int,
+        seed: int = 0,
         num_initial: int = 10,
         k1: float = acquisition.K1,
         k2: float = acquisition.K2,
@@ -67,11 +67,9 @@ class Searcher:
         total = uncertainty_probability + diversity_probability
         _require("uncertainty_probability + diversity_probability", total, total <= 1, "at most 1")
         self.pool = pool
-        self._surrogate: Surrogate | None = None
-        if surrogate is not None:
-            self._surrogate = clone(surrogate)
-            if surrogate.random_state is None:
-                self._surrogate.set_params(random_state=seed)
+        self._surrogate: Surrogate = default() if surrogate is None else clone(surrogate)
+        if self._surrogate.random_state is None:
+            self._surrogate.set_params(random_state=seed)
         self._seed = seed
         self._num_initial = num_initial
         self._score = partial(acquisition.ucb, k1=k1, k2=k2)
@@ -79,7 +77,7 @@ class Searcher:
         self._uncertainty_probability = uncertainty_probability
         self._diversity_probability = diversity_probability
         self._candidates: list[str] | None = None
-        self._measured: list[tuple[str, float]] = []
+        self._measured: list[tuple[str, float, float]] = []
         self._told: dict[str, None] = {}
         self._stale = True
         self.resume(num_proposed)
@@ -110,23 +108,29 @@ class Searcher:
         self._require_known(ids or ())
         self._candidates = None if ids is None else list(ids)
 
-    def tell(self, results: Mapping[str, float | None]) -> None:
+    def tell(self, results: Mapping[str, float | None], noise_std: Mapping[str, float] | None = None) -> None:
         """Learn the outcome of evaluations, proposed here or not.
 
         Args:
             results: Objective by id, to be maximised; None where it failed. These ids are not proposed again. An id
                 told twice counts as two measurements.
+            noise_std: Known standard deviation of some of the values, same unit, >= 0.
 
         Raises:
-            InputError: If an id is not in the pool, or a value is not finite.
+            InputError: If an id is not in the pool, or a value or deviation is not finite.
         """
         self._require_known(results)
+        known = noise_std or {}
+        for id_, std in known.items():
+            _require(f"noise_std of {id_!r}", std, np.isfinite(std) and std >= 0, "finite and >= 0")
         for id_, value in results.items():
             _require(
                 f"objective of {id_!r}", value, value is None or np.isfinite(value), "finite, or None if it failed"
             )
         self._told.update(dict.fromkeys(results))
-        self._measured += [(id_, float(value)) for id_, value in results.items() if value is not None]
+        self._measured += [
+            (id_, float(value), float(known.get(id_, np.nan))) for id_, value in results.items() if value is not None
+        ]
         self._stale = True
 
     def ask(self, k: int, pending: Collection[str] = ()) -> list[str]:
@@ -168,7 +172,7 @@ class Searcher:
     def _decide(self, slot: int, rng: np.random.Generator) -> Decision:
         draw = rng.random()
         initial = self._num_proposed + slot < self._num_initial
-        if initial or self._surrogate is None or len(self._measured) < _MIN_RESULTS:
+        if initial or len(self._measured) < _MIN_RESULTS:
             return Decision.RANDOM
         if draw < self._uncertainty_probability:
             return Decision.UNCERTAINTY
@@ -226,14 +230,13 @@ class Searcher:
         return left[np.argsort(-exhaustive(surrogate, X, self._uncertainty), kind="stable")[: 8 * num_wanted]]
 
     def _best(self) -> float:
-        return max(value for _, value in self._measured)
+        return max(value for _, value, _ in self._measured)
 
     def _fitted(self) -> Surrogate:
         """The surrogate, fitted to everything told so far."""
-        assert self._surrogate is not None
         if self._stale:
-            ids, values = zip(*self._measured, strict=True)
-            self._surrogate.fit(self.pool.X[self.pool.rows(ids)], np.array(values))
+            ids, values, noise_std = zip(*self._measured, strict=True)
+            self._surrogate.fit(self.pool.X[self.pool.rows(ids)], np.array(values), np.array(noise_std))
             self._stale = False
         return self._surrogate
 

@@ -10,6 +10,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 
+from boshnas.baselines import RandomSearcher
 from boshnas.job import CHECKPOINT_FOLDER, PROGRESS_FILE, Job, Progress, Result, write_model
 from boshnas.loop import Candidate, Loop, Plan, best_trial, job_folder, results_of, split_budget
 from boshnas.pool import Pool
@@ -164,7 +165,8 @@ class Run:
         self.folder.mkdir(exist_ok=True)
         path = self.folder / STORE_FILE
         pool = Pool(list(ROWS), np.array(list(ROWS.values())))
-        self.searcher = Searcher(pool, self.surrogate, seed=5, num_initial=3)
+        kind = RandomSearcher if self.surrogate is None else Searcher
+        self.searcher = kind(pool, self.surrogate, seed=5, num_initial=3)
         with Store.open(path) if path.exists() else Store.create(path, {}, {"name": list(ROWS)}) as store:
             loop = Loop(self.plan, store, self.searcher, self.source, self.executor, self.folder, self.view)
             self.stopped = loop.run()

@@ -54,3 +54,9 @@ def test_refuses_to_extend_by_another_width():
     with pytest.raises(InputError, match="X must have 2 columns as the pool has, got 3"):
         pool.extend(["b"], np.zeros((1, 3)))
     assert pool.ids == ["a"]
+
+
+def test_groups_have_one_number_a_column() -> None:
+    assert Pool(["a"], np.zeros((1, 3)), groups=[0, 0, 1]).groups == (0, 0, 1)
+    with pytest.raises(InputError, match="one number a column"):
+        Pool(["a"], np.zeros((1, 3)), groups=[0, 1])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from boshnas.baselines import RandomSearcher
 from boshnas.errors import InputError
 from boshnas.pool import Pool
 from boshnas.searcher import Searcher
@@ -20,7 +21,7 @@ from boshnas.surrogates import (
 from boshnas.trial import Decision
 
 MODES: dict[str, Surrogate | None] = {
-    "random": None,
+    "random": None,  # RandomSearcher
     "npn": NPNSurrogate(num_steps=10, hidden_size=16),
     "teacher_student": TeacherStudentSurrogate(num_steps=10, hidden_size=16),
     "gp": GPSurrogate(max_steps=10),
@@ -41,7 +42,8 @@ def truth(X: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def searcher(mode: str, num_rows: int = 60, **settings: int | float) -> Searcher:
-    return Searcher(pool(num_rows), MODES[mode], **{"seed": 3, "num_initial": 4, **settings})  # type: ignore[arg-type]
+    kind = RandomSearcher if mode == "random" else Searcher
+    return kind(pool(num_rows), MODES[mode], **{"seed": 3, "num_initial": 4, **settings})  # type: ignore[arg-type]
 
 
 def values(search: Searcher, ids: list[str]) -> dict[str, float | None]:
@@ -136,7 +138,7 @@ def test_later_proposals_carry_their_posterior(
         assert np.isfinite(proposal.mean + proposal.epistemic_std + proposal.aleatoric_std)
 
 
-def test_without_surrogate_always_random() -> None:
+def test_random_searcher_is_always_random() -> None:
     search = searcher("random", num_initial=0)
     run(search, 3)
     assert {proposal.decision for proposal in search.propose(5)} == {Decision.RANDOM}
@@ -246,3 +248,23 @@ def test_refuses_unknown_ids_and_values() -> None:
         search.tell({"arch0": float("nan")})
     with pytest.raises(InputError, match="k must be >= 1, got 0"):
         search.propose(0)
+
+
+def test_known_noise_reaches_the_surrogate() -> None:
+    exact, noisy = (searcher("gp", uncertainty_probability=0.0, diversity_probability=0.0) for _ in range(2))
+    ids = exact.ask(4)
+    assert noisy.ask(4) == ids
+    told = values(exact, ids)
+    exact.tell(told, noise_std=dict.fromkeys(ids, 0.0))
+    noisy.tell(told, noise_std=dict.fromkeys(ids, 3.0))
+    stds = [search.propose(1)[0].aleatoric_std for search in (exact, noisy)]
+    assert stds[0] is not None
+    assert stds[1] is not None
+    assert stds[0] < 0.1 < 2 < stds[1]
+
+
+@pytest.mark.parametrize("std", [-1.0, float("nan"), float("inf")])
+def test_noise_must_be_a_deviation(std: float) -> None:
+    search = searcher("gp")
+    with pytest.raises(InputError, match="noise_std of 'arch0' must be finite and >= 0"):
+        search.tell({"arch0": 1.0}, noise_std={"arch0": std})
