@@ -31,9 +31,7 @@ class Pool:
     def __init__(self, ids: Sequence[str], X: NDArray[np.float64], groups: Sequence[int] | None = None) -> None:
         rows = _checked(ids, X)
         if groups is not None and len(groups) != rows.shape[1]:
-            raise InputError(
-                f"Pool: groups must have one number for each of {rows.shape[1]} columns, got {len(groups)}."
-            )
+            raise InputError(f"Pool: groups must have one number a column ({rows.shape[1]}), got {len(groups)}.")
         if len(set(ids)) != len(ids):
             raise InputError(f"Pool: ids must be distinct, got {len(ids) - len(set(ids))} repeated. Remove duplicates.")
         self.ids: list[str] = list(ids)
