@@ -8,9 +8,10 @@ _HOME = {
     "Pool": "boshnas.pool",
     "Posterior": "boshnas.posterior",
     "Searcher": "boshnas.searcher",
+    "Table": "boshnas.table",
 }
 
-__all__ = ["InputError", "Pool", "Posterior", "Searcher"]  # noqa: F822  (resolved on first use)
+__all__ = ["InputError", "Pool", "Posterior", "Searcher", "Table"]  # noqa: F822  (resolved on first use)
 
 
 def __getattr__(name: str) -> Any:

@@ -3,18 +3,14 @@
 Symbols: N candidates, d features, R restarts. Distances and steps are in units of the pool's bounding box.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from boshnas.acquisition import Worth
 from boshnas.adahessian import AdaHessian
 from boshnas.surrogates.base import Surrogate
-
-Score = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""Acquisition of mean, epistemic and aleatoric std, each (n,), differentiable."""
 
 _BLOCK = 4096
 
@@ -41,7 +37,7 @@ class Box:
         return torch.as_tensor(self.low) + unit * torch.as_tensor(self.span)
 
 
-def exhaustive(surrogate: Surrogate, X: NDArray[np.float64], score: Score) -> NDArray[np.float64]:
+def exhaustive(surrogate: Surrogate, X: NDArray[np.float64], score: Worth) -> NDArray[np.float64]:
     """Score of every row, shape (N,); in blocks, so that memory does not grow with N.
 
     Args:
@@ -50,7 +46,7 @@ def exhaustive(surrogate: Surrogate, X: NDArray[np.float64], score: Score) -> ND
         score: What to evaluate.
     """
     with torch.no_grad():
-        blocks = [score(*surrogate.posterior_tensors(block)) for block in torch.split(torch.tensor(X), _BLOCK)]
+        blocks = [score(*surrogate.predict_warped(block)) for block in torch.split(torch.tensor(X), _BLOCK)]
     return torch.cat(blocks).numpy()
 
 
@@ -58,7 +54,7 @@ def ascend(
     surrogate: Surrogate,
     starts: NDArray[np.float64],
     box: Box,
-    score: Score,
+    score: Worth,
     *,
     num_steps: int = 20,
     generator: torch.Generator,
@@ -78,7 +74,7 @@ def ascend(
     """
 
     def value(unit: torch.Tensor) -> torch.Tensor:
-        return score(*surrogate.posterior_tensors(box.to_features(unit)))
+        return score(*surrogate.predict_warped(box.to_features(unit)))
 
     points = torch.tensor(box.to_unit(starts)).clamp(0, 1)
     best, best_values = points, torch.full((len(points),), -torch.inf, dtype=points.dtype)
@@ -116,7 +112,7 @@ def gobi(
     surrogate: Surrogate,
     X: NDArray[np.float64],
     box: Box,
-    score: Score,
+    score: Worth,
     *,
     num_wanted: int = 1,
     num_restarts: int = 8,

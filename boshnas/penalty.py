@@ -1,7 +1,7 @@
 """How much less a candidate is worth while others near it are being measured: local penalisation.
 
 Symbols: x candidate, x_j centre (in flight or chosen), μ and σ mean and epistemic std, L Lipschitz constant of the
-mean, M best measured value. Distances are in units of the pool's bounding box.
+mean, M best measured value, all of the warped objective. Distances are in units of the pool's bounding box.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ class LocalPenalty:
         surrogate: Fitted.
         X: Pool, shape (N, d): where the greatest slope of the mean is looked for.
         box: Its bounding box.
-        best: M, in the objective's unit.
+        best: M, warped.
         rng: Draws the rows at which L is estimated.
 
     Reference:
@@ -39,7 +39,7 @@ class LocalPenalty:
     ) -> None:
         self._surrogate, self._box, self._best = surrogate, box, best
         unit = torch.tensor(box.to_unit(X[rng.integers(len(X), size=_NUM_SLOPES)])).requires_grad_(True)
-        mean = surrogate.posterior_tensors(box.to_features(unit))[0]
+        mean = surrogate.predict_warped(box.to_features(unit))[0]
         (slope,) = torch.autograd.grad(mean.sum(), unit)
         self._lipschitz = float(slope.norm(dim=1).max())
 
@@ -55,8 +55,9 @@ class LocalPenalty:
         """
         if len(centers) == 0:
             return np.zeros(len(X))
-        belief = self._surrogate.posterior(centers)
+        with torch.no_grad():
+            mean, std, _ = (part.numpy() for part in self._surrogate.predict_warped(torch.tensor(centers)))
         distance = cdist(self._box.to_unit(X), self._box.to_unit(centers))  # (n, m)
-        std = np.maximum(belief.epistemic_std, 1e-9 * self._surrogate.y_scale_)
-        total: NDArray[np.float64] = log_ndtr((self._lipschitz * distance - self._best + belief.mean) / std).sum(axis=1)
+        std = np.maximum(std, 1e-9)
+        total: NDArray[np.float64] = log_ndtr((self._lipschitz * distance - self._best + mean) / std).sum(axis=1)
         return total

@@ -1,289 +1,227 @@
-"""`python -m boshnas.run`: search a design space from one command to an exported model."""
+"""`python -m boshnas.run`: search a design space to an exported model, or any table of measured architectures."""
 
-import json
-import shutil
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from transformers.utils import logging as transformers_logging
 
-from boshnas.campaign import Campaign, CampaignSettings, check, open_store, params_of, run
 from boshnas.errors import InputError
-from boshnas.export import ExportRequest, export
-from boshnas.loop import OUT_OF_TIME, best_trial, results_of
-from boshnas.store import STORE_FILE, Store
-from boshnas.trial import Decision, Status, Trial
-from boshnas.view import LiveView, PlainView
 from design_space.command_line import run_app
-from finetune.data import DEMO
 
-NUM_SHOWN = 5
-PLAIN_WIDTH = 120
-EXPORT_FOLDER = "best"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Output:
-    """Where a search lies and how it speaks.
-
-    Attributes:
-        folder: Of the run; None: `runs/SPACE-DATE-TIME`.
-        resume: Go on with the folder.
-        dry_run: Print the plan alone.
-        as_json: Print one JSON object last.
-    """
-
-    folder: Path | None
-    resume: bool
-    dry_run: bool
-    as_json: bool
-
+_SPACE = "A design space"
+_TABLE = "A table"
+_EPILOG = (
+    "Examples: python -m boshnas.run --space flexibert_mini --data glue --budget 60 --max-hours 24; "
+    "python -m boshnas.run --table results.csv --objective accuracy --suggest 5"
+)
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command(epilog="Example: python -m boshnas.run --space flexibert_mini --data glue --budget 60 --max-hours 24")
+@app.command(epilog=_EPILOG)
 def command(
     context: typer.Context,
-    space: Annotated[str | None, typer.Option(help="A shipped space's name, or a YAML file.")] = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            help="Evaluations in all: 12 of a space, half of them at the first level, a third at the second, …; "
+            "100 rows of a table, by default."
+        ),
+    ] = None,
+    initial: Annotated[
+        int | None,
+        typer.Option(help="Random ones at the start: a third of the budget, at most 10; 10 rows of a table."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the search and of every training.")] = 0,
+    surrogate: Annotated[str, typer.Option(help="boshnas, gp or random; npn for a table, too.")] = "boshnas",
+    constraint: Annotated[list[str] | None, typer.Option(help="Limit such as 'params<=12e6'; may be repeated.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
+    space: Annotated[
+        str | None, typer.Option(help="A shipped space's name, or a YAML file.", rich_help_panel=_SPACE)
+    ] = None,
     data: Annotated[
-        str, typer.Option(help="'demo' (synthetic), 'glue' (from the hub), or a folder with one folder a task.")
-    ] = DEMO,
+        str | None,
+        typer.Option(
+            help="'demo' (synthetic; the default), 'glue' (from the hub), or a folder with one folder a task.",
+            rich_help_panel=_SPACE,
+        ),
+    ] = None,
     corpus: Annotated[
         str | None,
-        typer.Option(help="Text to pre-train on; by default DATA/corpus, else the tasks' own training text."),
+        typer.Option(
+            help="Text to pre-train on; by default DATA/corpus, else the tasks' own training text.",
+            rich_help_panel=_SPACE,
+        ),
     ] = None,
-    budget: Annotated[
-        int, typer.Option(help="Evaluations in all; half of them at the first level, a third at the second, …")
-    ] = 12,
-    initial: Annotated[
-        int | None, typer.Option(help="Random ones at the start; a third of the budget, at most 10, by default.")
+    max_hours: Annotated[
+        float | None, typer.Option(help="Start no evaluation after this time.", rich_help_panel=_SPACE)
     ] = None,
-    max_hours: Annotated[float | None, typer.Option(help="Start no evaluation after this time.")] = None,
     parallel: Annotated[
-        int | None, typer.Option(help="Evaluations at a time; by default one a GPU, else one a core up to 4.")
+        int | None,
+        typer.Option(
+            help="Evaluations at a time; by default one a GPU, else one a core up to 4.", rich_help_panel=_SPACE
+        ),
     ] = None,
     synchronous: Annotated[
-        bool, typer.Option("--synchronous", help="Propose only when nothing is in flight: repeatable by seed.")
+        bool,
+        typer.Option(
+            "--synchronous", help="Propose only when nothing is in flight: repeatable by seed.", rich_help_panel=_SPACE
+        ),
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/SPACE-DATE-TIME by default.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, with its options.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the search and of every training.")] = 0,
-    surrogate: Annotated[str, typer.Option(help="boshnas, gp or random.")] = "boshnas",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run; runs/SPACE-DATE-TIME by default.", rich_help_panel=_SPACE)
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the run in --out, with its options.", rich_help_panel=_SPACE),
+    ] = False,
     recipe: Annotated[
-        str | None, typer.Option(help="Pre-training recipe: a name or a YAML file; demo or cpu_small by default.")
+        str | None,
+        typer.Option(
+            help="Pre-training recipe: a name or a YAML file; demo or cpu_small by default.", rich_help_panel=_SPACE
+        ),
     ] = None,
-    pretrain_steps: Annotated[int | None, typer.Option(help="Pre-training steps, instead of the recipe's.")] = None,
-    finetune_steps: Annotated[int | None, typer.Option(help="Steps a task, instead of 36 (demo) or 5 epochs.")] = None,
+    pretrain_steps: Annotated[
+        int | None, typer.Option(help="Pre-training steps, instead of the recipe's.", rich_help_panel=_SPACE)
+    ] = None,
+    finetune_steps: Annotated[
+        int | None, typer.Option(help="Steps a task, instead of 36 (demo) or 5 epochs.", rich_help_panel=_SPACE)
+    ] = None,
     tasks: Annotated[
-        str | None, typer.Option(help="Tasks to score, or 'all'; cola,sst2,mrpc,stsb on the demo, else all there are.")
+        str | None,
+        typer.Option(
+            help="Tasks to score, or 'all'; cola,sst2,mrpc,stsb on the demo, else all there are.",
+            rich_help_panel=_SPACE,
+        ),
     ] = None,
-    constraint: Annotated[list[str] | None, typer.Option(help="Limit such as 'params<=12e6'; may be repeated.")] = None,
     baselines: Annotated[
-        str | None, typer.Option(help="Architectures to compare with, or 'none'; bert_mini on real data.")
+        str | None,
+        typer.Option(help="Architectures to compare with, or 'none'; bert_mini on real data.", rich_help_panel=_SPACE),
     ] = None,
-    max_failures: Annotated[int, typer.Option(help="Stop after more failed evaluations than this.")] = 10,
+    max_failures: Annotated[
+        int, typer.Option(help="Stop after more failed evaluations than this.", rich_help_panel=_SPACE)
+    ] = 10,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, print the plan, train nothing.")
+        bool,
+        typer.Option("--dry-run", help="Check everything, print the plan, train nothing.", rich_help_panel=_SPACE),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            help="A .csv, .tsv, .json, .jsonl or .parquet file, one row an architecture; or nas_bench_bert.",
+            rich_help_panel=_TABLE,
+        ),
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(help="Column to optimise; empty where a row is not measured.", rich_help_panel=_TABLE),
+    ] = None,
+    minimize: Annotated[
+        bool, typer.Option("--minimize", help="Less of the objective is better.", rich_help_panel=_TABLE)
+    ] = False,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns that describe an architecture, a,b,c; all without another use by default.",
+            rich_help_panel=_TABLE,
+        ),
+    ] = None,
+    ignore: Annotated[
+        str | None, typer.Option(help="Columns that are no features, a,b,c.", rich_help_panel=_TABLE)
+    ] = None,
+    noise_std: Annotated[
+        str | None, typer.Option(help="Column with the objective's standard deviation.", rich_help_panel=_TABLE)
+    ] = None,
+    repeats: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns a,b,c of repeated measurements; the objective is their mean.", rich_help_panel=_TABLE
+        ),
+    ] = None,
+    id_: Annotated[
+        str | None,
+        typer.Option("--id", help="Column of identifiers; row numbers from 0 by default.", rich_help_panel=_TABLE),
+    ] = None,
+    cost: Annotated[
+        str | None, typer.Option(help="Column with what a measurement costs.", rich_help_panel=_TABLE)
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Rows proposed at a time; 1 by default.", rich_help_panel=_TABLE)
+    ] = None,
+    suggest: Annotated[
+        int | None,
+        typer.Option(help="Learn from the measured rows, propose so many of the others.", rich_help_panel=_TABLE),
+    ] = None,
 ) -> int:
-    """Search for the best small encoder, and export it.
+    """Search for the best small encoder and export it, or search a table of architectures.
 
     The demo data is generated and synthetic: it shows the whole search offline; its scores say nothing about English.
     """
-    values = context.params | {"constraints": tuple(constraint or ())}
-    explicit = {name for name in values if _is_explicit(context, "constraint" if name == "constraints" else name)}
-    output = Output(folder=out, resume=resume, dry_run=dry_run, as_json=as_json)
-    settings = _settings(values, explicit, output)
-    return search(settings, output)
+    explicit = _explicit(context)
+    constraints = tuple(constraint or ())
+    # Each part brings its own libraries, some for seconds: only the one that is asked for is imported.
+    if table is not None:
+        _refuse(explicit, _SPACE, "--space", "--table")
+        from boshnas.table_command import TableOptions, run_table
 
-
-def _is_explicit(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def _settings(values: dict[str, Any], explicit: set[str], output: Output) -> CampaignSettings:
-    """Settings as given; when resuming, those of the run where not given."""
-    names = [field.name for field in fields(CampaignSettings)]
-    given = {name: values[name] for name in names}
-    if output.resume:
-        if output.folder is None:
-            raise InputError("--resume: needs --out, the folder of the run to go on with.")
-        with Store.open(output.folder / STORE_FILE) as store:
-            kept: dict[str, Any] = store.identity["options"]  # type: ignore[assignment]
-        given = {name: values[name] if name in explicit else kept[name] for name in names}
-        given["constraints"] = tuple(given["constraints"])
-    if not given["space"]:
-        raise InputError("--space: must name a design space. Give flexibert_mini, or a YAML file.")
-    return CampaignSettings(**given)
-
-
-def search(settings: CampaignSettings, output: Output) -> int:
-    """Check, search, export, report; 0 where an architecture was found and the plan was carried out."""
-    start = time.monotonic()
-    campaign = check(settings)
-    console = Console(stderr=True)
-    if output.dry_run:
-        _announce(campaign, console)
-        _print_plan(campaign, output)
-        return 0
-    folder = output.folder or Path("runs") / f"{campaign.space.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    store = open_store(campaign, folder, output.resume)
-    _announce(campaign, console)
-    num_ended = sum(trial.status is not Status.RUNNING for trial in store.trials())
-    num_total = sum(campaign.level_budgets) + len(campaign.baselines)
-    view: LiveView | PlainView = (
-        LiveView(console, num_total, campaign.score_name, num_ended)
-        if console.is_terminal
-        else PlainView(sys.stderr, num_total, campaign.score_name, num_ended)
-    )
-    try:
-        with view:
-            stopped = run(campaign, store, folder, view)
-    except KeyboardInterrupt:
-        console.print(f"Saved. Go on with: python -m boshnas.run --resume --out {folder}", highlight=False)
-        raise
-    trials = store.trials()
-    store.close()
-    if stopped is not None:
-        console.print(f"Stopped early: {stopped}.", highlight=False)
-    exported = _export_best(folder, trials)
-    summary = _summary(campaign, trials, folder, exported, time.monotonic() - start)
-    results = Console(stderr=output.as_json)
-    if not results.is_terminal:
-        results.width = PLAIN_WIDTH
-    _print_results(campaign, trials, summary, results)
-    if output.as_json:
-        sys.stdout.write(json.dumps(summary) + "\n")
-    return 0 if exported is not None and stopped in (None, OUT_OF_TIME) else 1
-
-
-def _announce(campaign: Campaign, console: Console) -> None:
-    if campaign.settings.data == DEMO:
-        console.print("Data: demo. It is synthetic; its scores say nothing about real text.", highlight=False)
-    elif campaign.absent_tasks:
-        console.print(
-            f"Tasks of GLUE that {campaign.settings.data} does not have: {', '.join(campaign.absent_tasks)}.",
-            highlight=False,
+        return run_table(
+            TableOptions(
+                table=table,
+                objective=objective,
+                minimize=minimize,
+                features=features,
+                ignore=ignore,
+                noise_std=noise_std,
+                repeats=repeats,
+                id=id_,
+                cost=cost,
+                constraints=constraints,
+                budget=budget,
+                initial=initial,
+                batch=batch,
+                seed=seed,
+                suggest=suggest,
+                surrogate=surrogate,
+                as_json=as_json,
+            )
         )
+    _refuse(explicit, _TABLE, "--table", "--space")
+    if not space and not resume:
+        raise InputError(
+            "--space: must name a design space. Give flexibert_mini, or a YAML file. For a table, give --table FILE."
+        )
+    from boshnas.space_command import Output, run_space
+
+    values = context.params | {"constraints": constraints}
+    names = {"constraints" if name == "constraint" else name for name in explicit}
+    return run_space(values, names, Output(folder=out, resume=resume, dry_run=dry_run, as_json=as_json))
 
 
-def _print_plan(campaign: Campaign, output: Output) -> None:
-    plan = {
-        "space": campaign.space.name,
-        "levels": [
-            {"level": level, "size": campaign.space.size_if_countable(level), "budget": budget}
-            for level, budget in zip(campaign.space.levels, campaign.level_budgets, strict=True)
-        ],
-        "initial": campaign.num_initial,
-        "surrogate": campaign.settings.surrogate,
-        "baselines": list(campaign.baselines),
-        "parallel": campaign.num_parallel,
-        "gpus": list(campaign.gpus),
-        "worker": campaign.worker.model_dump(mode="json"),
-    }
-    sys.stdout.write(json.dumps(plan, indent=None if output.as_json else 1) + "\n")
-
-
-def _export_best(folder: Path, trials: Sequence[Trial]) -> Path | None:
-    """Export the best to OUT/best, in place of an earlier best of the same run."""
-    best = best_trial(trials)
-    if best is None:
-        return None
-    target, before = folder / EXPORT_FOLDER, folder / f".{EXPORT_FOLDER}.before"
-    if target.exists():
-        shutil.rmtree(before, ignore_errors=True)
-        target.rename(before)
-    try:
-        export(ExportRequest(run_folder=folder, target=target))
-    except BaseException:
-        if before.exists():
-            before.rename(target)
-        raise
-    shutil.rmtree(before, ignore_errors=True)
-    return target
-
-
-def _summary(
-    campaign: Campaign, trials: Sequence[Trial], folder: Path, exported: Path | None, elapsed_s: float
-) -> dict[str, Any]:
-    searched = [trial for trial in trials if trial.proposal.decision is not Decision.BASELINE]
-    baselines = [trial for trial in trials if trial.proposal.decision is Decision.BASELINE]
-    best = best_trial(trials)
+def _explicit(context: typer.Context) -> dict[str, typer.core.TyperOption]:
+    """Options that stand on the command line, by the name of their parameter."""
     return {
-        "best": best and _described(best),
-        "num_evaluated": sum(trial.status is Status.FINISHED for trial in searched),
-        "num_failed": sum(trial.failed for trial in searched),
-        "levels": [_level(campaign, level, searched) for level in campaign.space.levels],
-        "baselines": [_described(trial) | {"name": _name(campaign, trial)} for trial in baselines],
-        "data": campaign.settings.data,
-        "elapsed_s": round(elapsed_s, 1),
-        "export_dir": str(exported) if exported else None,
-        "store": str(folder / STORE_FILE),
+        option.name: option
+        for option in context.command.params
+        if isinstance(option, typer.core.TyperOption)
+        and option.name is not None
+        and (source := context.get_parameter_source(option.name)) is not None
+        and source.name == "COMMANDLINE"
     }
 
 
-def _described(trial: Trial) -> dict[str, Any]:
-    return {
-        "id": trial.id,
-        "model_dict": dict(trial.architecture),
-        "score": trial.score,
-        "tasks": dict(trial.task_scores),
-        "params": params_of(trial),
-    }
-
-
-def _level(campaign: Campaign, level: int, searched: Sequence[Trial]) -> dict[str, Any]:
-    here = [trial for trial in searched if trial.level == level]
-    best = best_trial(here)
-    return {
-        "level": level,
-        "size": campaign.space.size_if_countable(level),
-        "num_evaluated": sum(trial.status is Status.FINISHED for trial in here),
-        "best": best and {"id": best.id, "score": best.score},
-    }
-
-
-def _name(campaign: Campaign, trial: Trial) -> str:
-    return next(name for name, architecture in campaign.baselines.items() if architecture.id == trial.id)
-
-
-def _print_results(campaign: Campaign, trials: Sequence[Trial], summary: dict[str, Any], console: Console) -> None:
-    """The best five and the baselines, and where everything lies."""
-    ranked = results_of(trials)
-    shown = [trial for trial in ranked if trial.proposal.decision is not Decision.BASELINE][:NUM_SHOWN]
-    shown += [trial for trial in ranked if trial.proposal.decision is Decision.BASELINE]
-    table = Table(title=f"Best by {campaign.score_name}", title_justify="left", box=None)
-    for column in ("architecture", campaign.score_name, "params", "level", "why", *campaign.worker.tasks):
-        table.add_column(column, justify="left" if column in ("architecture", "why") else "right", no_wrap=True)
-    for trial in results_of(shown):
-        is_baseline = trial.proposal.decision is Decision.BASELINE
-        name = f"{_name(campaign, trial)} (baseline)" if is_baseline else trial.id
-        scores = (f"{trial.task_scores[task]:.1f}" for task in campaign.worker.tasks)
-        level = "" if is_baseline else str(trial.level)
-        table.add_row(name, f"{trial.score:.2f}", f"{params_of(trial):,}", level, trial.proposal.decision, *scores)
-    if shown:
-        console.print(table)
-    failed = f", {summary['num_failed']} failed" if summary["num_failed"] else ""
-    console.print(f"{summary['num_evaluated']} evaluated{failed}, {summary['elapsed_s']} s", highlight=False)
-    console.print(f"model: {summary['export_dir'] or 'none'}", highlight=False, soft_wrap=True)
-    console.print(f"store: {summary['store']}", highlight=False, soft_wrap=True)
+def _refuse(explicit: dict[str, typer.core.TyperOption], panel: str, owner: str, given: str) -> None:
+    """Refuse options of the other way to search, whose own option is `owner`."""
+    wrong = [option.opts[0] for option in explicit.values() if option.rich_help_panel == panel]
+    if owner in wrong:
+        raise InputError(f"{owner}: must not be given with {given}. Give one of the two.")
+    if wrong:
+        raise InputError(f"{wrong[0]}: must go with {owner}, not with {given}. Leave it out, or give {owner} instead.")
 
 
 def main(words: Sequence[str]) -> int:
     """Run the command; its exit code."""
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
     return run_app(app, "python -m boshnas.run", words, InputError)
 
 

@@ -1,16 +1,19 @@
 """The search policy: measured candidates in, ids of the next ones out."""
 
+import math
 from collections.abc import Collection, Mapping
 from functools import partial
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from sklearn.base import clone
 
 from boshnas import acquisition
+from boshnas.acquisition import Worth
+from boshnas.batch import Batch, Setting
 from boshnas.errors import InputError
-from boshnas.maximize import Box, exhaustive, gobi
-from boshnas.penalty import LocalPenalty
+from boshnas.fitter import Fitter, Measured
+from boshnas.policy import Policy, require
 from boshnas.pool import Pool
 from boshnas.surrogates import Surrogate, default
 from boshnas.surrogates.training import one_thread
@@ -22,26 +25,32 @@ _MIN_RESULTS = 2  # one value has no spread: nothing to learn from it
 class Searcher:
     """BOSHNAS over a pool of candidates; every objective value is to be maximised.
 
-    The first `num_initial` proposals are random. Then each proposal is, with `uncertainty_probability`, the most
-    uncertain candidate, with `diversity_probability` a random one, and else the best that gradient ascent on the
-    surrogate's upper confidence bound finds (GOBI). Proposals in flight or in one batch repel each other.
+    The first `num_initial` proposals are random. Then each is the candidate of greatest acquisition under the
+    surrogate, unless the policy says otherwise. Proposals in flight or in one batch repel each other.
 
     All randomness is a function of the seed and the number of proposals made: a process that is told the same results
-    in the same order, and is resumed at the same number, proposes the same ids.
+    in the same order, and is resumed at the same number, proposes the same ids.A surrogate that can start from an
+    earlier fit starts from the one to the first four fifths of the results or more: a resumed process makes it again.
 
     Args:
         pool: Every candidate there is; may grow later (`searcher.pool.extend`).
-        surrogate: Not fitted; cloned, and seeded with `seed` where its `random_state` is None. None: the default one.
+        surrogate: Not fitted; cloned, seeded with `seed` where its `random_state` is None, and told the pool's groups.
+            None: the default one.
         seed: Of the search, >= 0.
         num_initial: Random proposals at the start of the search's life, >= 0.
-        k1: Weight of the aleatoric std, >= 0.
-        k2: Weight of the epistemic std, >= 0.
-        uncertainty_probability: In [0, 1].
-        diversity_probability: In [0, 1]; the two add up to at most 1.
+        policy: How the others are chosen.
+        costs: Expected cost of measuring each id of the pool, any unit, > 0: the acquisition is then per unit of cost.
         num_proposed: Proposals made before, by a process that this one resumes.
 
     Raises:
-        InputError: If a number is out of its range.
+        InputError: If a number is out of its range, or a cost is missing.
+
+    Example:
+        >>> pool = Pool(["a", "b", "c"], np.array([[0.0], [0.5], [1.0]]))
+        >>> searcher = Searcher(pool, seed=0, num_initial=2)
+        >>> searcher.tell({id_: pool.X[row, 0] for row, id_ in enumerate(pool.ids[:2])})
+        >>> searcher.ask(5)
+        ['c']
 
     Reference:
         Tuli, Dedhia, Tuli, Jha 2022, arXiv 2205.11656, algorithm 1.
@@ -54,32 +63,21 @@ class Searcher:
         *,
         seed: int = 0,
         num_initial: int = 10,
-        k1: float = acquisition.K1,
-        k2: float = acquisition.K2,
-        uncertainty_probability: float = 0.1,
-        diversity_probability: float = 0.1,
+        policy: Policy | None = None,
+        costs: Mapping[str, float] | None = None,
         num_proposed: int = 0,
     ) -> None:
-        for name, value in {"seed": seed, "num_initial": num_initial, "k1": k1, "k2": k2}.items():
-            _require(name, value, value >= 0, ">= 0")
-        for name, value in {"uncertainty": uncertainty_probability, "diversity": diversity_probability}.items():
-            _require(f"{name}_probability", value, 0 <= value <= 1, "in [0, 1]")
-        total = uncertainty_probability + diversity_probability
-        _require("uncertainty_probability + diversity_probability", total, total <= 1, "at most 1")
+        for name, value in {"seed": seed, "num_initial": num_initial}.items():
+            require("Searcher", name, value, value >= 0, ">= 0")
         self.pool = pool
-        self._surrogate: Surrogate = default() if surrogate is None else clone(surrogate)
-        if self._surrogate.random_state is None:
-            self._surrogate.set_params(random_state=seed)
+        self._policy = policy or Policy()
+        self._fitter = Fitter(default() if surrogate is None else surrogate, pool, seed)
         self._seed = seed
         self._num_initial = num_initial
-        self._score = partial(acquisition.ucb, k1=k1, k2=k2)
-        self._uncertainty = partial(acquisition.uncertainty, k1=k1, k2=k2)
-        self._uncertainty_probability = uncertainty_probability
-        self._diversity_probability = diversity_probability
+        self._log_costs = {id_: _checked_log_cost(id_, cost) for id_, cost in (costs or {}).items()}
         self._candidates: list[str] | None = None
-        self._measured: list[tuple[str, float, float]] = []
+        self._measured: list[Measured] = []
         self._told: dict[str, None] = {}
-        self._stale = True
         self.resume(num_proposed)
 
     @property
@@ -93,7 +91,7 @@ class Searcher:
         Raises:
             InputError: If negative.
         """
-        _require("num_proposed", num_proposed, num_proposed >= 0, ">= 0")
+        require("Searcher", "num_proposed", num_proposed, num_proposed >= 0, ">= 0")
         self._num_proposed = num_proposed
 
     def set_candidates(self, ids: Collection[str] | None) -> None:
@@ -122,16 +120,17 @@ class Searcher:
         self._require_known(results)
         known = noise_std or {}
         for id_, std in known.items():
-            _require(f"noise_std of {id_!r}", std, np.isfinite(std) and std >= 0, "finite and >= 0")
+            holds = np.isfinite(std) and std >= 0
+            require("Searcher", f"noise_std of {id_!r}", std, holds, "finite and >= 0")
         for id_, value in results.items():
-            _require(
-                f"objective of {id_!r}", value, value is None or np.isfinite(value), "finite, or None if it failed"
-            )
+            holds = value is None or np.isfinite(value)
+            require("Searcher", f"objective of {id_!r}", value, holds, "finite, or None if it failed")
         self._told.update(dict.fromkeys(results))
         self._measured += [
-            (id_, float(value), float(known.get(id_, np.nan))) for id_, value in results.items() if value is not None
+            Measured(id_, float(value), float(known.get(id_, np.nan)))
+            for id_, value in results.items()
+            if value is not None
         ]
-        self._stale = True
 
     def ask(self, k: int, pending: Collection[str] = ()) -> list[str]:
         """Ids of `propose`."""
@@ -151,7 +150,7 @@ class Searcher:
         Raises:
             InputError: If k < 1.
         """
-        _require("k", k, k >= 1, ">= 1")
+        require("Searcher", "k", k, k >= 1, ">= 1")
         waiting = [id_ for id_ in pending if id_ in self.pool]
         free = self._free_rows(waiting)
         k = min(k, len(free))
@@ -170,15 +169,10 @@ class Searcher:
         return np.flatnonzero(free)
 
     def _decide(self, slot: int, rng: np.random.Generator) -> Decision:
-        draw = rng.random()
         initial = self._num_proposed + slot < self._num_initial
         if initial or len(self._measured) < _MIN_RESULTS:
             return Decision.RANDOM
-        if draw < self._uncertainty_probability:
-            return Decision.UNCERTAINTY
-        if draw < self._uncertainty_probability + self._diversity_probability:
-            return Decision.DIVERSITY
-        return Decision.OPTIMISE
+        return self._policy.draw(rng)
 
     def _choose(
         self,
@@ -189,61 +183,64 @@ class Searcher:
     ) -> list[int]:
         """One row of the pool for each decision, in order."""
         chosen: list[int] = []
-        shortlists: dict[Decision, tuple[NDArray[np.intp], NDArray[np.float64]]] = {}  # rows and their log worth
-        penalty: LocalPenalty | None = None
-        X, box = self.pool.X, Box(self.pool.X)
+        batch: Batch | None = None
         for decision, rng in zip(decisions, rngs, strict=True):
-            left = free[~np.isin(free, chosen)]
             if decision in (Decision.RANDOM, Decision.DIVERSITY):
-                row = int(rng.choice(left))
+                row = int(rng.choice(free[~np.isin(free, chosen)]))
             else:
-                penalty = penalty or LocalPenalty(self._fitted(), X, box, self._best(), rng)
-                if decision not in shortlists:
-                    rows = self._shortlist(decision, left, box, len(decisions), rng)
-                    in_flight = X[np.array([*waiting, *chosen], dtype=np.intp)]
-                    worth = self._log_worth(decision, rows) + penalty.log_penalty(X[rows], in_flight)
-                    shortlists[decision] = rows, worth
-                rows, worth = shortlists[decision]
-                row = int(rows[np.argmax(np.where(np.isin(rows, chosen), -np.inf, worth))])
+                if batch is None:
+                    batch = self._batch(free, waiting, len(decisions), rng)
+                    for earlier in chosen:
+                        batch.take(earlier)
+                row = batch.best_by(decision, self._worth(decision), rng)
             chosen.append(row)
-            if penalty is not None:
-                for rows, worth in shortlists.values():
-                    worth += penalty.log_penalty(X[rows], X[[row]])
+            if batch is not None:
+                batch.take(row)
         return chosen
 
-    def _log_worth(self, decision: Decision, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Log of the acquisition, made positive by a softplus where it is a bound, shape (len(rows),)."""
-        surrogate, X = self._fitted(), self.pool.X[rows]
-        if decision is Decision.UNCERTAINTY:
-            return np.log(np.maximum(exhaustive(surrogate, X, self._uncertainty), 1e-300))
-        gain = (exhaustive(surrogate, X, self._score) - self._best()) / surrogate.y_scale_
-        # log softplus(x) is x itself far below 0, where softplus underflows.
-        return np.where(gain < -30, gain, np.log(np.logaddexp(0, np.maximum(gain, -30))))
+    def _batch(
+        self, free: NDArray[np.intp], waiting: NDArray[np.intp], num_wanted: int, rng: np.random.Generator
+    ) -> Batch:
+        setting = Setting(
+            X=self.pool.X,
+            free=free,
+            waiting=waiting,
+            log_cost=self._log_cost(),
+            best=self._best(),
+            num_wanted=num_wanted,
+            exhaustive_up_to=self._policy.exhaustive_up_to,
+        )
+        return Batch(self._surrogate(), setting, rng)
 
-    def _shortlist(
-        self, decision: Decision, left: NDArray[np.intp], box: Box, num_wanted: int, rng: np.random.Generator
-    ) -> NDArray[np.intp]:
-        """Rows worth a closer look: at least as many as may be chosen in one batch."""
-        surrogate, X = self._fitted(), self.pool.X[left]
-        if decision is Decision.OPTIMISE:
-            return left[gobi(surrogate, X, box, self._score, num_wanted=num_wanted, rng=rng)]
-        return left[np.argsort(-exhaustive(surrogate, X, self._uncertainty), kind="stable")[: 8 * num_wanted]]
+    def _worth(self, decision: Decision) -> Worth:
+        """Log worth of beliefs about the warped objective: above its median, where improvements lie, it is linear."""
+        policy, surrogate = self._policy, self._surrogate()
+        if decision is Decision.UNCERTAINTY:
+            return partial(acquisition.uncertainty, k1=policy.k1, k2=policy.k2)
+        measured = np.unique(self.pool.rows([entry.id for entry in self._measured]))
+        with torch.no_grad():
+            best_mean = float(surrogate.predict_warped(torch.tensor(self.pool.X[measured]))[0].max())
+        return acquisition.make(policy.acquisition, best=self._best(), best_mean=best_mean, k1=policy.k1, k2=policy.k2)
+
+    def _log_cost(self) -> NDArray[np.float64]:
+        if not self._log_costs:
+            return np.zeros(len(self.pool))
+        missing = [id_ for id_ in self.pool.ids if id_ not in self._log_costs]
+        require("Searcher", "costs", missing[:1], not missing, "known for every id of the pool")
+        return np.array([self._log_costs[id_] for id_ in self.pool.ids])
 
     def _best(self) -> float:
-        return max(value for _, value, _ in self._measured)
+        """Greatest measured value, warped."""
+        return float(self._surrogate().warp_(np.array([max(entry.value for entry in self._measured)]))[0])
 
-    def _fitted(self) -> Surrogate:
-        """The surrogate, fitted to everything told so far."""
-        if self._stale:
-            ids, values, noise_std = zip(*self._measured, strict=True)
-            self._surrogate.fit(self.pool.X[self.pool.rows(ids)], np.array(values), np.array(noise_std))
-            self._stale = False
-        return self._surrogate
+    def _surrogate(self) -> Surrogate:
+        """Fitted to everything told so far."""
+        return self._fitter.fitted(self._measured)
 
     def _described(self, chosen: list[int], decisions: list[Decision]) -> list[Proposal]:
         if all(decision is Decision.RANDOM for decision in decisions):
             return [Proposal(id=self.pool.ids[row], decision=Decision.RANDOM) for row in chosen]
-        belief = self._fitted().posterior(self.pool.X[chosen])
+        belief = self._surrogate().posterior(self.pool.X[chosen])
         columns = zip(belief.mean.tolist(), belief.epistemic_std.tolist(), belief.aleatoric_std.tolist(), strict=True)
         return [
             Proposal(id=self.pool.ids[row], decision=decision, mean=mean, epistemic_std=epistemic, aleatoric_std=noise)
@@ -259,6 +256,6 @@ class Searcher:
             )
 
 
-def _require(name: str, value: object, holds: bool | np.bool_, rule: str) -> None:
-    if not holds:
-        raise InputError(f"Searcher: {name} must be {rule}, got {value!r}. Change it.")
+def _checked_log_cost(id_: str, cost: float) -> float:
+    require("Searcher", f"cost of {id_!r}", cost, np.isfinite(cost) and cost > 0, "finite and > 0")
+    return math.log(cost)

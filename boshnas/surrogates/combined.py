@@ -1,37 +1,43 @@
-"""Network and Gaussian process together, weighed by how well each predicts rows that it has not seen."""
+"""Networks and Gaussian process together, weighed by how well each predicts rows that it has not seen."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from boshnas.posterior import Posterior
 from boshnas.surrogates.base import Moments, Surrogate
 from boshnas.surrogates.gp import GPSurrogate
 from boshnas.surrogates.npn import NPNSurrogate
-from boshnas.surrogates.teacher_student import TeacherStudentSurrogate
+from boshnas.surrogates.repeats import Measurements
+
+_PRIOR_ROWS = 5.0  # pseudo-rows that speak for either part
 
 
 class CombinedSurrogate(Surrogate):
-    """Mixture of BOSHNAS's networks (mean and noise by f, epistemic by h) and a Gaussian process.
+    """Mixture of BOSHNAS's heteroscedastic networks and a Gaussian process.
 
-    The network's weight w maximises Σᵢ log(w pᵢ + (1 − w) qᵢ) + log w + log(1 − w), where pᵢ and qᵢ are the Gaussian
-    densities of row i under the network and the GP fitted without row i's fold; the last two terms keep both alive on
-    few rows. With means μ, epistemic e and aleatoric a, the mixture has
+    The networks' weight w maximises Σᵢ log(w pᵢ + (1 − w) qᵢ) + k log w + k log(1 − w), where pᵢ is the density of row
+    i under the network that has not seen it, its variance scaled to the errors of all of them, qᵢ that under the GP
+    without row i, and k = 5 keeps both alive on few rows. Both come with one fit of each part. With means μ, epistemic
+    e and aleatoric a, the mixture has
 
         mean = w μ_net + (1 − w) μ_gp
-        e²   = w e²_net + (1 − w) e²_gp + w(1 − w)(μ_net − μ_gp)²
+        e²   = w (e²_net + (s − 1) a²_net) + (1 − w) e²_gp + w(1 − w)(μ_net − μ_gp)²
         a²   = w a²_net + (1 − w) a²_gp
 
-    so that the two together count their disagreement as something that data would resolve.
+    so that their disagreement, and the networks' errors beyond the noise (s is the scale above), count as something
+    that data would resolve.
 
     Args:
-        num_folds: Of the cross-validation; fewer rows than this are left out one by one.
+        groups: Group of each column, shape (d,), see `boshnas.Pool`; None: each column is its own.
+        num_members: Of the networks' ensemble, at least 2.
         hidden_size: Of the networks.
-        num_steps: Of Adam, for f; g and h take two thirds.
+        num_steps: Of Adam.
         max_steps: Bound on the GP's L-BFGS iterations.
-        random_state: Seed of weights, dropout and folds; None for a fresh one.
+        warm_start: Whether `fit` starts from the fit before.
+        random_state: Seed of weights and folds; None for a fresh one.
 
     Reference:
         Yao, Vehtari, Simpson, Gelman 2018, arXiv 1704.02030, equation 4 (stacking of predictive distributions).
@@ -39,68 +45,73 @@ class CombinedSurrogate(Surrogate):
 
     def __init__(
         self,
-        num_folds: int = 5,
+        groups: Sequence[int] | None = None,
+        num_members: int = 5,
         hidden_size: int = 32,
         num_steps: int = 150,
-        max_steps: int = 50,
+        max_steps: int = 40,
+        warm_start: bool = False,
         random_state: int | None = None,
     ) -> None:
-        self.num_folds = num_folds
+        self.groups = groups
+        self.num_members = num_members
         self.hidden_size = hidden_size
         self.num_steps = num_steps
         self.max_steps = max_steps
+        self.warm_start = warm_start
         self.random_state = random_state
 
-    def _fit(self, X: torch.Tensor, y: torch.Tensor, noise_std: torch.Tensor | None) -> None:
-        rows, values = X.numpy(), y.numpy()
-        noise = None if noise_std is None else noise_std.numpy()
-        generator = self._generator()
-        seed = int(torch.randint(2**31, (1,), generator=generator))
-        self.npn_ = NPNSurrogate(self.hidden_size, self.num_steps, random_state=seed)
-        self.teacher_student_ = TeacherStudentSurrogate(
-            self.hidden_size, max(1, 2 * self.num_steps // 3), random_state=seed
-        )
-        self.gp_ = GPSurrogate(self.max_steps, random_state=seed)
-        parts = (self.npn_, self.teacher_student_, self.gp_)
-        if len(values) == 1:
-            self.network_weight_ = 0.5
-            for part in parts:
-                part.fit(rows, values, noise)
-            return
-        folds = (torch.randperm(len(values), generator=generator) % min(self.num_folds, len(values))).numpy()
-        npn, teacher, gp = (part.cross_fit(rows, values, folds, noise) for part in parts)
-        network = Posterior(npn.mean, teacher.epistemic_std, npn.aleatoric_std)
-        self.network_weight_ = stacking_weight(_log_density(network, values), _log_density(gp, values))
+    def _set_scales(self, X: NDArray[np.float64]) -> None:
+        self.x_offset_, self.x_scale_ = np.zeros(X.shape[1]), np.ones(X.shape[1])  # each part has its own
+
+    def _fit(self, data: Measurements) -> None:
+        if not self.warm_start or not hasattr(self, "gp_"):
+            seed = int(torch.randint(2**31, (1,), generator=self._generator()))
+            self.npn_ = NPNSurrogate(
+                self.num_members, self.hidden_size, self.num_steps, warm_start=self.warm_start, random_state=seed
+            )
+            self.gp_ = GPSurrogate(self.groups, self.max_steps, warm_start=self.warm_start, random_state=seed)
+        self.npn_.fit_warped(data)
+        self.gp_.fit_warped(data)
+        net_mean, net_variance = self.npn_.held_out_
+        self.noise_scale_ = float(((data.y - net_mean).square() / net_variance).mean().clamp_min(1.0))
+        network = _log_density(data.y, net_mean, self.noise_scale_ * net_variance)
+        process = _log_density(data.y, *self.gp_.held_out_)
+        self.network_weight_ = stacking_weight(network, process, _PRIOR_ROWS)
 
     def _predict(self, X: torch.Tensor) -> Moments:
         w = self.network_weight_
-        net_mean, _, net_aleatoric = self.npn_.posterior_tensors(X)
-        net_epistemic = self.teacher_student_.posterior_tensors(X)[1]
-        gp_mean, gp_epistemic, gp_aleatoric = self.gp_.posterior_tensors(X)
+        net_mean, net_epistemic, net_aleatoric = self.npn_.predict_warped(X)
+        gp_mean, gp_epistemic, gp_aleatoric = self.gp_.predict_warped(X)
+        net_variance = net_epistemic.square() + (self.noise_scale_ - 1) * net_aleatoric.square()
         disagreement = w * (1 - w) * (net_mean - gp_mean).square()
-        epistemic = (w * net_epistemic.square() + (1 - w) * gp_epistemic.square() + disagreement).sqrt()
+        epistemic = (w * net_variance + (1 - w) * gp_epistemic.square() + disagreement).sqrt()
         aleatoric = (w * net_aleatoric.square() + (1 - w) * gp_aleatoric.square()).sqrt()
         return w * net_mean + (1 - w) * gp_mean, epistemic, aleatoric
 
 
-def stacking_weight(first: NDArray[np.float64], second: NDArray[np.float64], num_steps: int = 150) -> float:
-    """Weight w in (0, 1) of the first of two predictors that maximises Σ log(w p + (1 − w) q) + log w + log(1 − w).
+def stacking_weight(
+    first: NDArray[np.float64], second: NDArray[np.float64], prior_rows: float, num_steps: int = 150
+) -> float:
+    """Weight w in (0, 1) of the first of two predictors that maximises Σ log(w p + (1 − w) q) + k (log w + log(1 − w)).
 
     Args:
         first: log p of each held-out row, shape (n,).
         second: log q, shape (n,).
-        num_steps: Of expectation-maximisation, each w ← (1 + Σᵢ w pᵢ / (w pᵢ + (1 − w) qᵢ)) / (n + 2).
+        prior_rows: k, > 0.
+        num_steps: Of expectation-maximisation, each w ← (k + Σᵢ w pᵢ / (w pᵢ + (1 − w) qᵢ)) / (n + 2k).
 
     Example:
-        >>> stacking_weight(np.zeros(4), np.zeros(4))
+        >>> stacking_weight(np.zeros(4), np.zeros(4), 1.0)
         0.5
     """
     ratio = np.exp(np.clip(second - first, -500, 500))
     w = 0.5
     for _ in range(num_steps):
-        w = float((1 + (w / (w + (1 - w) * ratio)).sum()) / (len(ratio) + 2))
+        w = float((prior_rows + (w / (w + (1 - w) * ratio)).sum()) / (len(ratio) + 2 * prior_rows))
     return w
 
 
-def _log_density(belief: Posterior, y: NDArray[np.float64]) -> NDArray[np.float64]:
-    return -0.5 * ((y - belief.mean) / belief.std) ** 2 - np.log(belief.std) - 0.5 * math.log(2 * math.pi)
+def _log_density(y: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor) -> NDArray[np.float64]:
+    """Of y under normal distributions, shape (n,)."""
+    return (-0.5 * ((y - mean).square() / variance + variance.log() + math.log(2 * math.pi))).numpy()

@@ -6,15 +6,15 @@ M networks trained at once (shape M first), n rows.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
 from torch.nn import functional as F
 
-from boshnas.posterior import Posterior
-from boshnas.surrogates.base import Moments, Surrogate, kept_rows
-from boshnas.surrogates.training import Shape, adam, pack, unpack
+from boshnas.errors import InputError
+from boshnas.surrogates.base import Moments, Surrogate
+from boshnas.surrogates.repeats import Measurements
+from boshnas.surrogates.training import Shape, adam, num_parameters, unpack
 
 _VARIANCE_FLOOR = 1e-4  # of the standardised objective: no row is trusted beyond 1 % of the spread
 _PRIOR_VARIANCE = 0.5  # of the noise, in units of the objective's variance,
@@ -80,79 +80,91 @@ def relu_moments(mean: torch.Tensor, variance: torch.Tensor) -> tuple[torch.Tens
 
 
 class NPNSurrogate(Surrogate):
-    """Natural-parameter network: expected objective and aleatoric noise, both functions of x.
+    """An ensemble of heteroscedastic networks: mean, noise that depends on x, and how far the members disagree.
 
-    Trained full batch on the heteroscedastic negative log-likelihood ½[(y − μ)²/s + log s]. Where a row's noise v is
-    known, ½[(y − μ)²/v] + ½[v/s + log s]: v weighs the row and teaches s; where not, ten pseudo-observations of a
-    noise variance of half the objective's keep s from vanishing on few rows. Its epistemic std is 0.
+    Trained on the Gaussian negative log-likelihood ½[(y − μ)²/σ² + log σ²]. The rows are dealt into as many folds as
+    there are members, and each member learns without one of them: what it says of that fold is a prediction of rows it
+    has not seen, so that one batch of trainings gives an ensemble and its cross-validation.
+
+    Mean: the average of the members'. Aleatoric variance: the average of theirs. Epistemic variance: that of their
+    means.
 
     Args:
+        num_members: M, at least 2.
         hidden_size: Width of both hidden layers.
-        num_steps: Of Adam.
+        num_steps: Of Adam, full batch; a quarter of them where it starts from an earlier fit.
         learning_rate: At the first step.
         weight_decay: Gaussian prior on W_μ, as one pseudo-observation count shared by all rows.
-        random_state: Seed of the first weights; None for a fresh one.
+        warm_start: Whether `fit` starts from the weights of the fit before.
+        random_state: Seed of the weights and folds; None for a fresh one.
 
     Reference:
-        Wang, Shi, Yeung 2016, arXiv 1611.00448.
+        Wang, Shi, Yeung 2016, arXiv 1611.00448; Tuli, Dedhia, Tuli, Jha 2022, arXiv 2205.11656, section 3.3.
     """
 
     def __init__(
         self,
+        num_members: int = 5,
         hidden_size: int = 32,
         num_steps: int = 150,
-        learning_rate: float = 0.03,
+        learning_rate: float = 0.01,
         weight_decay: float = 1.0,
+        warm_start: bool = False,
         random_state: int | None = None,
     ) -> None:
+        self.num_members = num_members
         self.hidden_size = hidden_size
         self.num_steps = num_steps
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self.warm_start = warm_start
         self.random_state = random_state
 
-    def cross_fit(
-        self, X: ArrayLike, y: ArrayLike, folds: NDArray[np.intp], noise_std: ArrayLike | None = None
-    ) -> Posterior:
-        """As `Surrogate.cross_fit`, all networks trained in one batch (scales are those of all rows)."""
-        Z, target, noise = self._standardised(X, y, noise_std)
-        kept = kept_rows(folds)
-        weights = self._train(Z, target, noise, kept)
-        self.weights_ = weights[:1]
-        mean, variance = _forward(weights, Z, self.hidden_size)
-        own = 1 - kept
-        moments = (own * mean).sum(0), torch.zeros_like(target), (own * variance.sqrt()).sum(0)
-        return Posterior(*(part.numpy() for part in self._in_own_unit(*moments)))
-
-    def _fit(self, X: torch.Tensor, y: torch.Tensor, noise_std: torch.Tensor | None) -> None:
-        self.weights_ = self._train(X, y, noise_std, torch.ones(1, len(y), dtype=torch.float64))
+    def _fit(self, data: Measurements) -> None:
+        if self.num_members < 2:
+            raise InputError(f"NPNSurrogate: num_members must be at least 2, got {self.num_members!r}.")
+        generator = self._generator()
+        self.folds_ = _folds(len(data), self.num_members, generator)
+        kept = (self.folds_ != torch.arange(self.num_members)[:, None]).to(data.y)
+        kept[kept.sum(1) == 0] = 1  # a single row is left to everybody
+        shapes = _shapes(data.X.shape[1], self.hidden_size)
+        start, num_steps = getattr(self, "weights_", None), max(1, self.num_steps // 4)
+        if not self.warm_start or start is None or start.shape != (self.num_members, num_parameters(shapes)):
+            start, num_steps = _initial(shapes, self.num_members, generator), self.num_steps
+        loss = partial(self._loss, data=data, kept=kept, shapes=shapes)
+        self.weights_ = adam(loss, start, num_steps=num_steps, learning_rate=self.learning_rate)
+        with torch.no_grad():
+            mean, variance = _forward(self.weights_, data.X, shapes)
+        each = torch.arange(len(data))
+        self.held_out_ = mean[self.folds_, each], variance[self.folds_, each]
 
     def _predict(self, X: torch.Tensor) -> Moments:
-        mean, variance = _forward(self.weights_, X, self.hidden_size)
-        return mean[0], torch.zeros_like(mean[0]), variance[0].sqrt()
+        mean, variance = _forward(self.weights_, X, _shapes(X.shape[1], self.hidden_size))
+        center = mean.mean(0)
+        disagreement = (mean - center).square().mean(0)
+        return center, disagreement.clamp_min(1e-12).sqrt(), variance.mean(0).sqrt()
 
-    def _train(
-        self, X: torch.Tensor, y: torch.Tensor, noise_std: torch.Tensor | None, kept: torch.Tensor
+    def _loss(
+        self, weights: torch.Tensor, *, data: Measurements, kept: torch.Tensor, shapes: Sequence[Shape]
     ) -> torch.Tensor:
-        """Weights (M, P) of M networks, the m-th trained on the rows where kept (M, n) is 1."""
-        known, noise = torch.zeros_like(y, dtype=torch.bool), torch.ones_like(y)
-        if noise_std is not None:
-            known = ~noise_std.isnan()
-            noise = noise_std.nan_to_num(1.0).square().clamp_min(_VARIANCE_FLOOR)
+        """Negative log posterior a row, summed over the members; kept (M, n) is 1 where a member sees a row."""
+        mean, variance = _forward(weights, data.X, shapes)
+        noise = data.variance.nan_to_num(1.0)
+        squares = (data.y - mean).square()
+        # Where the noise is known it weighs the row, and the variance learns it.
+        known = squares / noise + noise / variance + variance.log()
+        unknown = (data.count * squares + data.scatter) / variance + data.count * variance.log()
         num_kept = kept.sum(1)
-        shapes = _shapes(X.shape[1], self.hidden_size)
+        prior = (_PRIOR_VARIANCE / variance + variance.log()) * (~data.known / num_kept[:, None])
+        total = ((torch.where(data.known, known, unknown) + _PRIOR_ROWS * prior) * kept).sum(1)
+        decay = sum(W.square().sum((1, 2)) for W in unpack(weights, shapes)[::4])
+        return (0.5 * (total + self.weight_decay * decay) / num_kept).sum()
 
-        def loss(weights: torch.Tensor) -> torch.Tensor:
-            mean, variance = _forward(weights, X, self.hidden_size)
-            squares = (y - mean).square()
-            error = torch.where(known, squares / noise + noise / variance, squares / variance)
-            prior = (_PRIOR_VARIANCE / variance + variance.log()) * (~known / num_kept[:, None])
-            decay = sum(W.square().sum((1, 2)) for W in unpack(weights, shapes)[::4])
-            total = ((error + variance.log() + _PRIOR_ROWS * prior) * kept).sum(1)
-            return (0.5 * (total + self.weight_decay * decay) / num_kept).sum()
 
-        start = pack(_initial(X.shape[1], self.hidden_size, self._generator()), len(kept))
-        return adam(loss, start, num_steps=self.num_steps, learning_rate=self.learning_rate)
+def _folds(num_rows: int, num_folds: int, generator: torch.Generator) -> torch.Tensor:
+    """Fold of each row, shape (n,): equally many rows a fold, and a row keeps its fold when others follow."""
+    deals = [torch.randperm(num_folds, generator=generator) for _ in range(-(-num_rows // num_folds))]
+    return torch.cat(deals)[:num_rows]
 
 
 def _raw(variance: float) -> float:
@@ -165,26 +177,25 @@ def _shapes(num_features: int, hidden_size: int) -> list[Shape]:
     return [shape for i, o in zip(sizes, sizes[1:], strict=False) for shape in ((i, o), (1, o), (i, o), (1, o))]
 
 
-def _initial(num_features: int, hidden_size: int, generator: torch.Generator) -> list[torch.Tensor]:
-    """W_μ by He's rule, b_μ 0; the raw W_s and b_s so that softplus gives small variances."""
+def _initial(shapes: Sequence[Shape], num_members: int, generator: torch.Generator) -> torch.Tensor:
+    """W_μ by He's rule, b_μ 0; the raw W_s and b_s so that softplus gives small variances. Shape (M, P)."""
     arrays: list[torch.Tensor] = []
-    shapes = _shapes(num_features, hidden_size)
     for layer in range(0, len(shapes), 4):
         fan_in, fan_out = shapes[layer]
         last = fan_out == 1
-        W_mu = torch.randn(fan_in, fan_out, dtype=torch.float64, generator=generator)
-        arrays += [
-            W_mu * math.sqrt((1.0 if last else 2.0) / fan_in),
-            torch.zeros(1, fan_out, dtype=torch.float64),
-            torch.full((fan_in, fan_out), _raw(_INITIAL_VARIANCE / fan_in), dtype=torch.float64),
-            torch.full((1, fan_out), _raw(0.5 if last else _INITIAL_VARIANCE), dtype=torch.float64),
-        ]
-    return arrays
+        W_mu = torch.randn(num_members, fan_in, fan_out, dtype=torch.float64, generator=generator)
+        constants = torch.tensor([0.0, _raw(_INITIAL_VARIANCE / fan_in), _raw(0.5 if last else _INITIAL_VARIANCE)])
+        b_mu, W_s, b_s = (
+            value.to(W_mu).expand(num_members, *shape)
+            for value, shape in zip(constants, shapes[layer + 1 : layer + 4], strict=True)
+        )
+        arrays += [W_mu * math.sqrt((1.0 if last else 2.0) / fan_in), b_mu, W_s, b_s]
+    return torch.cat([array.reshape(num_members, -1) for array in arrays], dim=1)
 
 
-def _forward(weights: torch.Tensor, X: torch.Tensor, hidden_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _forward(weights: torch.Tensor, X: torch.Tensor, shapes: Sequence[Shape]) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and variance (M, n) of M networks at X (n, d)."""
-    arrays: Sequence[torch.Tensor] = unpack(weights, _shapes(X.shape[1], hidden_size))
+    arrays: Sequence[torch.Tensor] = unpack(weights, shapes)
     mean, variance = X, None
     for layer in range(0, len(arrays), 4):
         W_mu, b_mu, raw_W_s, raw_b_s = arrays[layer : layer + 4]

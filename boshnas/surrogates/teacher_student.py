@@ -1,18 +1,16 @@
 """Teacher g, a network with dropout whose passes disagree where data are few, and student h, which learns how much.
 
-Symbols: M teachers trained at once, T stochastic passes, n rows, h hidden size.
+Symbols: T stochastic passes, n rows, h hidden size.
 """
 
 import math
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
 from torch.nn import functional as F
 
-from boshnas.posterior import Posterior
-from boshnas.surrogates.base import Moments, Surrogate, kept_rows
-from boshnas.surrogates.training import Shape, adam, pack, unpack
+from boshnas.surrogates.base import Moments, Surrogate
+from boshnas.surrogates.repeats import Measurements
+from boshnas.surrogates.training import Shape, adam, unpack
 
 _NUM_SYNTHETIC = 128  # rows between and beyond the data at which the student also learns
 
@@ -55,30 +53,16 @@ class TeacherStudentSurrogate(Surrogate):
         self.num_passes = num_passes
         self.random_state = random_state
 
-    def cross_fit(
-        self, X: ArrayLike, y: ArrayLike, folds: NDArray[np.intp], noise_std: ArrayLike | None = None
-    ) -> Posterior:
-        """As `Surrogate.cross_fit`: teachers in one batch, asked without students (scales are those of all rows)."""
-        Z, target, noise = self._standardised(X, y, noise_std)
-        generator, kept = self._generator(), kept_rows(folds)
-        weights = self._teach(Z, target, noise, kept, generator)
-        own = 1 - kept
-        mean = _forward(weights, Z, self.hidden_size)
-        residual = (((mean - target).square() * kept).sum(1) / kept.sum(1)).sqrt()
-        epistemic = torch.stack([self._deviation(member[None], Z, generator) for member in weights])
-        moments = [(own * part).sum(0) for part in (mean, epistemic, residual[:, None])]
-        self._learn(weights[:1], Z, target, generator)
-        return Posterior(*(part.numpy() for part in self._in_own_unit(*moments)))
-
-    def _fit(self, X: torch.Tensor, y: torch.Tensor, noise_std: torch.Tensor | None) -> None:
+    def _fit(self, data: Measurements) -> None:
         generator = self._generator()
-        kept = torch.ones(1, len(y), dtype=torch.float64)
-        self._learn(self._teach(X, y, noise_std, kept, generator), X, y, generator)
+        self._learn(self._teach(data, generator), data, generator)
 
-    def _learn(self, teacher: torch.Tensor, X: torch.Tensor, y: torch.Tensor, generator: torch.Generator) -> None:
-        """Train the student on the deviation of one teacher, weights (1, P)."""
+    def _learn(self, teacher: torch.Tensor, data: Measurements, generator: torch.Generator) -> None:
+        """Train the student on the deviation of the teacher, weights (1, P)."""
         self.teacher_ = teacher
-        self.residual_ = float((_forward(teacher, X, self.hidden_size)[0] - y).square().mean().sqrt())
+        X = data.X
+        squares = (_forward(teacher, X, self.hidden_size)[0] - data.y).square() + data.scatter / data.count
+        self.residual_ = float((squares @ data.count / data.count.sum()).clamp_min(1e-12).sqrt())
         rows = torch.cat([X, _synthetic(X, generator)])
         deviation = self._deviation(teacher, rows, generator)
         scale = float(deviation.mean().clamp_min(1e-9))
@@ -87,7 +71,7 @@ class TeacherStudentSurrogate(Surrogate):
             learned: torch.Tensor = F.softplus(_forward(weights, rows, self.hidden_size))
             return (learned - deviation / scale).square().mean()
 
-        start = pack(_initial(X.shape[1], self.hidden_size, generator), 1)
+        start = _initial(X.shape[1], self.hidden_size, generator)
         self.student_ = adam(loss, start, num_steps=self.num_steps, learning_rate=self.learning_rate)
         self.student_scale_ = scale
 
@@ -96,27 +80,20 @@ class TeacherStudentSurrogate(Surrogate):
         epistemic = self.student_scale_ * F.softplus(_forward(self.student_, X, self.hidden_size)[0])
         return mean, epistemic, torch.full_like(mean, self.residual_)
 
-    def _teach(
-        self,
-        X: torch.Tensor,
-        y: torch.Tensor,
-        noise_std: torch.Tensor | None,
-        kept: torch.Tensor,
-        generator: torch.Generator,
-    ) -> torch.Tensor:
-        """Weights (M, P) of M teachers, the m-th trained on the rows where kept (M, n) is 1."""
-        row_weights = kept
-        if noise_std is not None:  # a noisy row counts less, never more than a row of unknown noise
-            row_weights = kept / (1 + noise_std.nan_to_num(0.0).square())
-        shapes, size = _shapes(X.shape[1], self.hidden_size), (len(kept), len(X), self.hidden_size)
+    def _teach(self, data: Measurements, generator: torch.Generator) -> torch.Tensor:
+        """Weights (1, P)."""
+        X = data.X
+        # A noisy row counts less, never more than one measurement of unknown noise.
+        row_weights = data.count / (1 + data.variance.nan_to_num(0.0))
+        shapes, size = _shapes(X.shape[1], self.hidden_size), (1, len(X), self.hidden_size)
 
         def loss(weights: torch.Tensor) -> torch.Tensor:
             masks = [self._mask(size, generator) for _ in range(2)]
-            squares = (_forward(weights, X, self.hidden_size, masks) - y).square()
-            decay = sum(W.square().sum((1, 2)) for W in unpack(weights, shapes)[::2])
-            return (((row_weights * squares).sum(1) + self.weight_decay * decay) / kept.sum(1)).sum()
+            squares = (_forward(weights, X, self.hidden_size, masks) - data.y).square()
+            decay = sum(W.square().sum() for W in unpack(weights, shapes)[::2])
+            return ((row_weights * squares).sum() + self.weight_decay * decay) / data.count.sum()
 
-        start = pack(_initial(X.shape[1], self.hidden_size, generator), len(kept))
+        start = _initial(X.shape[1], self.hidden_size, generator)
         return adam(loss, start, num_steps=self.num_steps, learning_rate=self.learning_rate)
 
     def _deviation(self, weights: torch.Tensor, X: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -144,12 +121,13 @@ def _shapes(num_features: int, hidden_size: int) -> list[Shape]:
     return [shape for i, o in zip(sizes, sizes[1:], strict=False) for shape in ((i, o), (1, o))]
 
 
-def _initial(num_features: int, hidden_size: int, generator: torch.Generator) -> list[torch.Tensor]:
+def _initial(num_features: int, hidden_size: int, generator: torch.Generator) -> torch.Tensor:
+    """Flat parameters of one network, shape (1, P)."""
     arrays = []
     for fan_in, fan_out in _shapes(num_features, hidden_size)[::2]:
         W = torch.randn(fan_in, fan_out, dtype=torch.float64, generator=generator)
-        arrays += [W / math.sqrt(fan_in), torch.zeros(1, fan_out, dtype=torch.float64)]
-    return arrays
+        arrays += [W.flatten() / math.sqrt(fan_in), torch.zeros(fan_out, dtype=torch.float64)]
+    return torch.cat(arrays)[None]
 
 
 def _forward(

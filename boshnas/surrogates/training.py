@@ -37,9 +37,9 @@ def unpack(flat: torch.Tensor, shapes: Sequence[Shape]) -> list[torch.Tensor]:
     return [part.view(-1, *shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-def pack(arrays: Sequence[torch.Tensor], num_members: int) -> torch.Tensor:
-    """One network's arrays, flat and repeated for every member, shape (M, P)."""
-    return torch.cat([array.reshape(-1) for array in arrays]).repeat(num_members, 1)
+def num_parameters(shapes: Sequence[Shape]) -> int:
+    """P of one network with these arrays."""
+    return sum(math.prod(shape) for shape in shapes)
 
 
 def adam(

@@ -1,11 +1,13 @@
-import math
+from dataclasses import fields, replace
 
 import gpytorch
 import numpy as np
 import pytest
 import torch
 
-from boshnas.surrogates.gp import GPSurrogate, matern52
+from boshnas.errors import InputError
+from boshnas.surrogates.gp import GPSurrogate
+from boshnas.surrogates.repeats import Measurements
 
 
 class Reference(gpytorch.models.ExactGP):  # type: ignore[misc]
@@ -15,13 +17,16 @@ class Reference(gpytorch.models.ExactGP):  # type: ignore[misc]
         likelihood = gpytorch.likelihoods.GaussianLikelihood().double()
         likelihood.noise = surrogate.noise_
         super().__init__(X, y, likelihood)
-        self.kernel = gpytorch.kernels.MaternKernel(2.5, ard_num_dims=X.shape[1]).double()
-        self.kernel.lengthscale = surrogate.lengthscale_
-        self.constant = surrogate.constant_
+        kernel = surrogate.kernel_
+        matern = gpytorch.kernels.MaternKernel(2.5, ard_num_dims=X.shape[1])
+        matern.lengthscale = 1 / kernel.inverse_lengthscale
+        self.matern, self.linear = gpytorch.kernels.ScaleKernel(matern), gpytorch.kernels.LinearKernel()
+        self.matern.outputscale, self.linear.variance = kernel.matern_variance, kernel.linear_variance / kernel.norm
+        self.origin, self.constant = kernel.origin, surrogate.constant_
 
     def forward(self, X: torch.Tensor) -> gpytorch.distributions.MultivariateNormal:
         mean = torch.full(X.shape[:-1], self.constant, dtype=X.dtype)
-        return gpytorch.distributions.MultivariateNormal(mean, self.kernel(X))
+        return gpytorch.distributions.MultivariateNormal(mean, self.matern(X) + self.linear(X - self.origin))
 
 
 def test_same_posterior_as_gpytorch() -> None:
@@ -30,28 +35,35 @@ def test_same_posterior_as_gpytorch() -> None:
     y = np.sin(5 * X[:, 0]) + 0.1 * rng.normal(size=20)
     surrogate = GPSurrogate(random_state=0).fit(X, y)
     unit = [torch.tensor((rows - surrogate.x_offset_) / surrogate.x_scale_) for rows in (X, new)]
-    reference = Reference(unit[0], torch.tensor((y - y.mean()) / y.std()), surrogate).double().eval()
+    reference = Reference(unit[0], torch.tensor(surrogate.warp_(y)), surrogate).double().eval()
     with torch.no_grad():
         belief = reference(unit[1])
-    posterior = surrogate.posterior(new)
-    np.testing.assert_allclose(posterior.mean, y.mean() + y.std() * belief.mean.numpy(), rtol=1e-6)
-    np.testing.assert_allclose(posterior.epistemic_std, y.std() * belief.stddev.numpy(), rtol=1e-5)
+    mean, epistemic, _ = surrogate.predict_warped(torch.tensor(new))
+    np.testing.assert_allclose(mean, belief.mean.numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(epistemic, belief.stddev.numpy(), rtol=1e-4)
 
 
-def test_matern_by_hand_and_at_zero() -> None:
-    X = torch.tensor([[0.0], [2.0]], dtype=torch.float64)
-    r = math.sqrt(5) * 2 / 4
-    value = matern52(X, X, torch.tensor([4.0], dtype=torch.float64))
-    assert value[0, 1].item() == pytest.approx((1 + r + r * r / 3) * math.exp(-r), abs=1e-9)
-    assert value[0, 0].item() == pytest.approx(1.0, abs=1e-9)
+def test_left_out_rows_are_predicted_as_by_a_process_without_them() -> None:
+    rng = np.random.default_rng(0)
+    X = torch.tensor(rng.random((12, 2)))
+    y = torch.tensor(rng.normal(size=12))
+    full, rest = (GPSurrogate().fit(X[n:], y[n:]) for n in (0, 1))
+    # The same hyperparameters, constant and scales; one row less.
+    rest.x_offset_, rest.x_scale_, rest.kernel_, rest.noise_ = full.x_offset_, full.x_scale_, full.kernel_, full.noise_
+    data = full._measured(X.numpy(), y.numpy(), None)
+    scaled = replace(data, X=full._scaled(X))
+    rest._condition(Measurements(*(getattr(scaled, field.name)[1:] for field in fields(scaled))))
+    mean, epistemic, aleatoric = rest.predict_warped(X[:1])
+    assert full.held_out_[0][0].item() == pytest.approx(mean.item(), abs=0.05)  # but for the constant
+    assert full.held_out_[1][0].item() == pytest.approx(float(epistemic**2 + aleatoric**2), rel=1e-6)
 
 
-def test_interpolates_without_noise_and_reverts_to_the_mean_far_away() -> None:
+def test_interpolates_without_noise_and_knows_nothing_far_away() -> None:
     X = np.linspace(0, 1, 15)[:, None]
     surrogate = GPSurrogate().fit(X, np.sin(6 * X[:, 0]))
     np.testing.assert_allclose(surrogate.predict(X), np.sin(6 * X[:, 0]), atol=0.05)
-    far = surrogate.posterior(np.array([[1e4]]))
-    assert far.epistemic_std[0] == pytest.approx(surrogate.y_scale_, rel=1e-6)
+    near, far = surrogate.posterior(np.array([[0.5], [1e4]])).epistemic_std
+    assert far > 20 * near
 
 
 @pytest.mark.parametrize(
@@ -100,3 +112,34 @@ def test_more_data_shrink_the_epistemic_std() -> None:
     y = np.sin(4 * X[:, 0]) + X[:, 1] + 0.1 * rng.normal(size=80)
     few, many = (GPSurrogate().fit(X[:n], y[:n]).posterior(new).epistemic_std.mean() for n in (10, 80))
     assert many < 0.6 * few
+
+
+def test_equal_choices_share_a_lengthscale_and_keep_their_scale() -> None:
+    rng = np.random.default_rng(0)
+    X = np.column_stack([np.eye(3)[rng.integers(3, size=30)], rng.random(30)])
+    surrogate = GPSurrogate(groups=(0, 0, 0, 1)).fit(X, X[:, 0] + X[:, 3])
+    assert len(surrogate.theta_) == 2 + 3
+    np.testing.assert_array_equal(surrogate.x_scale_, 1.0)
+
+
+def test_groups_must_fit() -> None:
+    with pytest.raises(InputError, match=r"one number a column \(2\), got 3"):
+        GPSurrogate(groups=(0, 1, 1)).fit([[0.0, 1.0], [1.0, 0.0]], [0.0, 1.0])
+
+
+def test_starts_from_the_fit_before() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.random((40, 3))
+    y = np.sin(6 * X[:, 0])
+    warm, cold = GPSurrogate(max_steps=6, warm_start=True), GPSurrogate(max_steps=6)
+    for _ in range(20):
+        warm.fit(X, y)
+    far = GPSurrogate(max_steps=200).fit(X, y).theta_
+    assert np.abs(warm.theta_ - far).max() < 0.5 * np.abs(cold.fit(X, y).theta_ - far).max()
+
+
+def test_many_rows_are_learned_from_in_bounded_time() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.random((900, 4))
+    surrogate = GPSurrogate(max_steps=5, random_state=0).fit(X, X[:, 0])
+    assert len(surrogate.rows_) == 900

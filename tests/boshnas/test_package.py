@@ -11,6 +11,16 @@ def test_import_does_not_bring_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_the_search_needs_no_language_model() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('transformers', 'datasets', 'design_space', 'pretrain', 'finetune'): sys.modules[name] = None\n"
+        "import boshnas, boshnas.table_command\n"
+        "assert all(getattr(boshnas, name) for name in boshnas.__all__)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_public_names_resolve() -> None:
     assert boshnas.Searcher.__name__ == "Searcher"
     assert set(boshnas.__all__) <= set(dir(boshnas))

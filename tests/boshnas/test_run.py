@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from boshnas import run as run_module
+from boshnas import space_command
 from boshnas.campaign import Campaign, CampaignSettings, check, open_store
 from boshnas.job import Result
 from boshnas.run import main
@@ -217,8 +217,8 @@ class FakeSearch:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeSearch:
     search = FakeSearch()
-    monkeypatch.setattr(run_module, "run", search.run)
-    monkeypatch.setattr(run_module, "export", search.export)
+    monkeypatch.setattr(space_command, "run", search.run)
+    monkeypatch.setattr(space_command, "export", search.export)
     return search
 
 
@@ -315,7 +315,7 @@ def test_an_export_that_fails_leaves_the_old_one(fake: FakeSearch, folder: Path,
     def fail(request: Any) -> None:
         raise RuntimeError("the folder does not load")
 
-    monkeypatch.setattr(run_module, "export", fail)
+    monkeypatch.setattr(space_command, "export", fail)
     with pytest.raises(RuntimeError, match="does not load"):
         main(["--resume", "--out", "new"])
     assert (folder / "new" / "best" / "config.json").read_text() == "old"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from boshnas.baselines import RandomSearcher
 from boshnas.errors import InputError
+from boshnas.policy import Policy
 from boshnas.pool import Pool
 from boshnas.searcher import Searcher
 from boshnas.surrogates import (
@@ -25,7 +27,7 @@ MODES: dict[str, Surrogate | None] = {
     "npn": NPNSurrogate(num_steps=10, hidden_size=16),
     "teacher_student": TeacherStudentSurrogate(num_steps=10, hidden_size=16),
     "gp": GPSurrogate(max_steps=10),
-    "combined": CombinedSurrogate(num_folds=2, num_steps=5, max_steps=3),
+    "combined": CombinedSurrogate(num_members=2, num_steps=5, max_steps=3),
 }
 
 each = pytest.mark.parametrize("mode", MODES)
@@ -41,9 +43,12 @@ def truth(X: NDArray[np.float64]) -> NDArray[np.float64]:
     return quality
 
 
-def searcher(mode: str, num_rows: int = 60, **settings: int | float) -> Searcher:
+def searcher(
+    mode: str, num_rows: int = 60, *, seed: int = 3, num_initial: int = 4, num_proposed: int = 0, **policy: Any
+) -> Searcher:
     kind = RandomSearcher if mode == "random" else Searcher
-    return kind(pool(num_rows), MODES[mode], **{"seed": 3, "num_initial": 4, **settings})  # type: ignore[arg-type]
+    settings = {"seed": seed, "num_initial": num_initial, "num_proposed": num_proposed}
+    return kind(pool(num_rows), MODES[mode], policy=Policy(**policy), **settings)  # type: ignore[arg-type]
 
 
 def values(search: Searcher, ids: list[str]) -> dict[str, float | None]:
@@ -151,19 +156,16 @@ def test_random_until_two_results_are_known() -> None:
 
 
 def test_uncertainty_takes_the_most_uncertain_candidate() -> None:
-    search = searcher("gp", uncertainty_probability=1.0, diversity_probability=0.0, k1=0.0)
+    search = searcher("gp", uncertainty_probability=1.0, k1=0.0)
     told = run(search, 4)
     (proposal,) = search.propose(1)
-    model = GPSurrogate(max_steps=10).fit(
-        search.pool.X[search.pool.rows(told)], truth(search.pool.X[search.pool.rows(told)])
-    )
-    std = model.posterior(search.pool.X).epistemic_std
+    std = search._surrogate().posterior(search.pool.X).epistemic_std.copy()
     std[search.pool.rows(told)] = 0
     assert proposal.id == search.pool.ids[int(std.argmax())]
 
 
 def test_decisions_have_the_asked_shares() -> None:
-    search = searcher("gp", num_rows=2000, num_initial=0)
+    search = searcher("gp", num_rows=2000, num_initial=0, uncertainty_probability=0.1, diversity_probability=0.1)
     run(search, 1, k=6)
     decisions = [proposal.decision for proposal in search.propose(400)]
     for decision in (Decision.UNCERTAINTY, Decision.DIVERSITY):
@@ -178,8 +180,7 @@ def test_finds_the_best_sooner_than_chance() -> None:
 
 
 def test_a_batch_spreads() -> None:
-    settings = {"uncertainty_probability": 0.0, "diversity_probability": 0.0}
-    search = searcher("gp", num_rows=2000, **settings)
+    search = searcher("gp", num_rows=2000)
     run(search, 6)
     batch = search.pool.X[search.pool.rows(search.ask(6))]
     best = search.pool.X[np.argsort(-truth(search.pool.X))[:6]]
@@ -187,8 +188,7 @@ def test_a_batch_spreads() -> None:
 
 
 def test_pending_candidates_repel() -> None:
-    settings = {"uncertainty_probability": 0.0, "diversity_probability": 0.0}
-    search, again = searcher("gp", num_rows=2000, **settings), searcher("gp", num_rows=2000, **settings)
+    search, again = searcher("gp", num_rows=2000), searcher("gp", num_rows=2000)
     for each_search in (search, again):
         run(each_search, 6)
     assert search.ask(2) == again.ask(2)
@@ -251,7 +251,7 @@ def test_refuses_unknown_ids_and_values() -> None:
 
 
 def test_known_noise_reaches_the_surrogate() -> None:
-    exact, noisy = (searcher("gp", uncertainty_probability=0.0, diversity_probability=0.0) for _ in range(2))
+    exact, noisy = (searcher("gp") for _ in range(2))
     ids = exact.ask(4)
     assert noisy.ask(4) == ids
     told = values(exact, ids)
@@ -268,3 +268,44 @@ def test_noise_must_be_a_deviation(std: float) -> None:
     search = searcher("gp")
     with pytest.raises(InputError, match="noise_std of 'arch0' must be finite and >= 0"):
         search.tell({"arch0": 1.0}, noise_std={"arch0": std})
+
+
+def test_dear_candidates_wait() -> None:
+    search = searcher("gp", num_rows=400)
+    told = run(search, 6)
+    first = search.ask(1)[0]
+    costs = dict.fromkeys(search.pool.ids, 1.0) | {first: 1e6}
+    again = Searcher(search.pool, MODES["gp"], seed=3, num_initial=4, costs=costs, num_proposed=12)
+    again.tell(values(search, told))
+    assert again.ask(1) != [first]
+
+
+def test_equal_costs_change_nothing() -> None:
+    plain, costed = (
+        searcher("gp"),
+        Searcher(pool(), MODES["gp"], seed=3, num_initial=4, policy=Policy(), costs=dict.fromkeys(pool().ids, 7.0)),
+    )
+    assert run(plain, 5) == run(costed, 5)
+
+
+@pytest.mark.parametrize("cost", [0.0, -1.0, float("inf"), float("nan")])
+def test_costs_are_positive(cost: float) -> None:
+    with pytest.raises(InputError, match="cost of 'arch3' must be finite and > 0"):
+        Searcher(pool(), costs={"arch3": cost})
+
+
+def test_every_candidate_has_a_cost_or_none() -> None:
+    search = Searcher(pool(), MODES["gp"], num_initial=2, costs={"arch3": 1.0})
+    search.tell({"arch0": 1.0, "arch1": 2.0})
+    search.resume(5)
+    with pytest.raises(InputError, match="costs must be known for every id"):
+        search.ask(1)
+
+
+def test_gradient_ascent_and_scoring_all_agree_on_a_smooth_objective() -> None:
+    scored, ascended = searcher("gp", num_rows=3000), searcher("gp", num_rows=3000, exhaustive_up_to=100)
+    for search in (scored, ascended):
+        run(search, 10)
+    best = truth(scored.pool.X).max()
+    for search in (scored, ascended):
+        assert best - max(truth(search.pool.X[search.pool.rows(list(search._told))])) < 0.05

@@ -39,7 +39,7 @@ def data(num_rows: int = 40, num_features: int = 4) -> tuple[NDArray[np.float64]
 def test_is_a_scikit_learn_estimator(surrogate: Surrogate) -> None:
     small = clone(surrogate)
     if isinstance(small, CombinedSurrogate):
-        small.set_params(num_folds=2, num_steps=10, max_steps=3, hidden_size=8)
+        small.set_params(num_members=2, num_steps=10, max_steps=3, hidden_size=8)
     elif not isinstance(small, GPSurrogate):
         small.set_params(num_steps=40, hidden_size=16)
     with warnings.catch_warnings():
@@ -167,14 +167,6 @@ def test_refuses_noise_of_another_length_or_negative(surrogate: Surrogate) -> No
         clone(surrogate).fit(X, y, noise_std=np.full(5, -1.0))
 
 
-@each
-def test_cross_fit_is_out_of_sample_and_fits(surrogate: Surrogate) -> None:
-    X, y = data(20)
-    model = clone(surrogate)
-    assert model.cross_fit(X, y, np.arange(20) % 4).mean.shape == (20,)
-    assert np.isfinite(model.predict(X)).all()
-
-
 @pytest.mark.parametrize("surrogate", SURROGATES[1:], ids=lambda surrogate: type(surrogate).__name__)
 def test_less_is_known_far_from_the_data(surrogate: Surrogate) -> None:
     X, y = data()
@@ -182,10 +174,17 @@ def test_less_is_known_far_from_the_data(surrogate: Surrogate) -> None:
     assert model.posterior(5 * X).epistemic_std.mean() > 1.5 * model.posterior(X).epistemic_std.mean()
 
 
-def test_network_alone_claims_no_epistemic_uncertainty() -> None:
-    X, y = data(10)
-    assert (clone(SURROGATES[0]).fit(X, y).posterior(X).epistemic_std == 0).all()
-
-
 def test_default_is_the_combination() -> None:
     assert isinstance(surrogates.default(), CombinedSurrogate)
+
+
+@each
+def test_a_repeated_measurement_is_information(surrogate: Surrogate) -> None:
+    X, y = data()
+    target = X[:1]
+    value = clone(surrogate).fit(X, y).predict(target)[0] + 3  # type: ignore[operator]
+    once, often = (
+        clone(surrogate).fit(np.concatenate([X[1:], *[target] * n]), np.append(y[1:], [value] * n)).predict(target)[0]
+        for n in (1, 12)
+    )
+    assert abs(often - value) < abs(once - value)

@@ -1,0 +1,100 @@
+"""Candidates for one ask, one after another, each repelled by those before it and by those in flight.
+
+Symbols: N candidates of the pool, all worths are logarithms.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boshnas.acquisition import Worth
+from boshnas.maximize import Box, exhaustive, gobi
+from boshnas.penalty import LocalPenalty
+from boshnas.surrogates.base import Surrogate
+
+_SHORTLIST = 64  # rows a wanted one; a penalty moves the best no further down
+_MIN_SHORTLIST = 512
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a batch is chosen from.
+
+    Attributes:
+        X: Rows of the pool, shape (N, d).
+        free: Which may be chosen, ascending.
+        waiting: Which are in flight.
+        log_cost: Of each row, shape (N,); 0 where costs do not count.
+        best: Greatest measured value, warped.
+        num_wanted: How many will be chosen at most.
+        exhaustive_up_to: See `Policy`.
+    """
+
+    X: NDArray[np.float64]
+    free: Rows
+    waiting: Rows
+    log_cost: NDArray[np.float64]
+    best: float
+    num_wanted: int
+    exhaustive_up_to: int
+
+
+class Batch:
+    """Chooses rows by a surrogate.
+
+    Args:
+        surrogate: Fitted.
+        setting: What to choose from.
+        rng: Draws where slopes are looked at.
+    """
+
+    def __init__(self, surrogate: Surrogate, setting: Setting, rng: np.random.Generator) -> None:
+        self._surrogate = surrogate
+        self._setting = setting
+        self._box = Box(setting.X)
+        self._centers = setting.waiting
+        self._shortlists: dict[str, tuple[Rows, NDArray[np.float64]]] = {}
+        self._penalty: LocalPenalty | None = None
+        if setting.num_wanted + len(setting.waiting) > 1:
+            self._penalty = LocalPenalty(surrogate, setting.X, self._box, setting.best, rng)
+
+    def take(self, row: int) -> None:
+        """Note a row that was chosen, here or elsewhere."""
+        for rows, worth in self._shortlists.values():
+            worth += self._log_penalty(rows, np.array([row]))
+            worth[rows == row] = -np.inf
+        self._centers = np.append(self._centers, row)
+
+    def best_by(self, name: str, worth: Worth, rng: np.random.Generator) -> int:
+        """The free row of greatest worth, penalty and cost considered.
+
+        Args:
+            name: Of the worth: its shortlist is kept for the next call.
+            worth: To be maximised.
+            rng: For gradient ascent.
+        """
+        if name not in self._shortlists:
+            self._shortlists[name] = self._shortlist(worth, rng)
+        rows, values = self._shortlists[name]
+        return int(rows[np.argmax(values)])
+
+    def _shortlist(self, worth: Worth, rng: np.random.Generator) -> tuple[Rows, NDArray[np.float64]]:
+        """Rows worth a closer look, more than may be chosen, and their worth after penalty and cost."""
+        setting, X = self._setting, self._setting.X
+        taken = np.isin(setting.free, self._centers)
+        rows = setting.free[~taken]
+        if len(rows) > setting.exhaustive_up_to:
+            rows = rows[gobi(self._surrogate, X[rows], self._box, worth, num_wanted=setting.num_wanted, rng=rng)]
+        values = exhaustive(self._surrogate, X[rows], worth) - setting.log_cost[rows]
+        kept = np.argsort(-values, kind="stable")[: max(_MIN_SHORTLIST, _SHORTLIST * setting.num_wanted)]
+        rows, values = rows[kept], values[kept]
+        return rows, values + self._log_penalty(rows, self._centers)
+
+    def _log_penalty(self, rows: Rows, centers: Rows) -> NDArray[np.float64]:
+        if self._penalty is None or len(centers) == 0:
+            return np.zeros(len(rows))
+        X = self._setting.X
+        return self._penalty.log_penalty(X[rows], X[centers])

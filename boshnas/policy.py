@@ -1,0 +1,63 @@
+"""What a search policy can be told."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from boshnas.acquisition import K1, K2, NAMES
+from boshnas.errors import InputError
+from boshnas.trial import Decision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """How candidates are chosen once the random start is over; `docs/search.md` says how the defaults were.
+
+    Attributes:
+        acquisition: What is maximised: log_ei, log_noisy_ei, log_pi or ucb.
+        k1: Weight of the aleatoric std in the bound and in uncertainty sampling, >= 0.
+        k2: Weight of the epistemic std there, >= 0.
+        uncertainty_probability: Of taking the most uncertain candidate instead, in [0, 1].
+        diversity_probability: Of taking a random one instead, in [0, 1]; the two add up to at most 1.
+        exhaustive_up_to: Candidates that are all scored; among more, gradient ascent finds where to look (GOBI).
+
+    Raises:
+        InputError: If a value is out of its range.
+    """
+
+    acquisition: str = "log_ei"
+    k1: float = K1
+    k2: float = K2
+    uncertainty_probability: float = 0.0
+    diversity_probability: float = 0.0
+    exhaustive_up_to: int = 100_000
+
+    def __post_init__(self) -> None:
+        if self.acquisition not in NAMES:
+            names = ", ".join(NAMES)
+            raise InputError(f"Policy: acquisition must be one of {names}, got {self.acquisition!r}. Choose one.")
+        for field in fields(self)[1:]:
+            value = getattr(self, field.name)
+            high = 1 if field.name.endswith("probability") else np.inf
+            require("Policy", field.name, value, 0 <= value <= high, "in [0, 1]" if high == 1 else ">= 0")
+        total = self.uncertainty_probability + self.diversity_probability
+        require("Policy", "uncertainty_probability + diversity_probability", total, total <= 1, "at most 1")
+
+    def draw(self, rng: np.random.Generator) -> Decision:
+        """The rule for one proposal."""
+        share = rng.random()
+        if share < self.uncertainty_probability:
+            return Decision.UNCERTAINTY
+        if share < self.uncertainty_probability + self.diversity_probability:
+            return Decision.DIVERSITY
+        return Decision.OPTIMISE
+
+
+def require(where: str, name: str, value: object, holds: bool | np.bool_, rule: str) -> None:
+    """Refuse a value that breaks its rule.
+
+    Raises:
+        InputError: Naming all four.
+    """
+    if not holds:
+        raise InputError(f"{where}: {name} must be {rule}, got {value!r}. Change it.")

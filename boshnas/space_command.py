@@ -1,0 +1,227 @@
+"""The part of `python -m boshnas.run` that searches a design space, from its checks to an exported model."""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from transformers.utils import logging as transformers_logging
+
+from boshnas.campaign import Campaign, CampaignSettings, check, open_store, params_of, run
+from boshnas.errors import InputError
+from boshnas.export import ExportRequest, export
+from boshnas.loop import OUT_OF_TIME, best_trial, results_of
+from boshnas.store import STORE_FILE, Store
+from boshnas.trial import Decision, Status, Trial
+from boshnas.view import LiveView, PlainView
+from finetune.data import DEMO
+
+NUM_SHOWN = 5
+PLAIN_WIDTH = 120
+EXPORT_FOLDER = "best"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Where a search lies and how it speaks.
+
+    Attributes:
+        folder: Of the run; None: `runs/SPACE-DATE-TIME`.
+        resume: Go on with the folder.
+        dry_run: Print the plan alone.
+        as_json: Print one JSON object last.
+    """
+
+    folder: Path | None
+    resume: bool
+    dry_run: bool
+    as_json: bool
+
+
+def run_space(values: dict[str, Any], explicit: set[str], output: Output) -> int:
+    """Search as the command line says.
+
+    Args:
+        values: Settings by name, None where the default holds.
+        explicit: Which of them the user gave.
+        output: Where, and how to speak.
+
+    Returns:
+        Exit code, as `search`.
+    """
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    return search(_settings(values, explicit, output), output)
+
+
+def _settings(values: dict[str, Any], explicit: set[str], output: Output) -> CampaignSettings:
+    """Settings as given; when resuming, those of the run where not given."""
+    names = [field.name for field in fields(CampaignSettings)]
+    given = {name: values[name] for name in names if values[name] is not None}
+    if output.resume:
+        if output.folder is None:
+            raise InputError("--resume: needs --out, the folder of the run to go on with.")
+        with Store.open(output.folder / STORE_FILE) as store:
+            kept: dict[str, Any] = store.identity["options"]  # type: ignore[assignment]
+        given = {name: values[name] if name in explicit else kept[name] for name in names}
+        given["constraints"] = tuple(given["constraints"])
+    return CampaignSettings(**given)
+
+
+def search(settings: CampaignSettings, output: Output) -> int:
+    """Check, search, export, report; 0 where an architecture was found and the plan was carried out."""
+    start = time.monotonic()
+    campaign = check(settings)
+    console = Console(stderr=True)
+    if output.dry_run:
+        _announce(campaign, console)
+        _print_plan(campaign, output)
+        return 0
+    folder = output.folder or Path("runs") / f"{campaign.space.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    store = open_store(campaign, folder, output.resume)
+    _announce(campaign, console)
+    num_ended = sum(trial.status is not Status.RUNNING for trial in store.trials())
+    num_total = sum(campaign.level_budgets) + len(campaign.baselines)
+    view: LiveView | PlainView = (
+        LiveView(console, num_total, campaign.score_name, num_ended)
+        if console.is_terminal
+        else PlainView(sys.stderr, num_total, campaign.score_name, num_ended)
+    )
+    try:
+        with view:
+            stopped = run(campaign, store, folder, view)
+    except KeyboardInterrupt:
+        console.print(f"Saved. Go on with: python -m boshnas.run --resume --out {folder}", highlight=False)
+        raise
+    trials = store.trials()
+    store.close()
+    if stopped is not None:
+        console.print(f"Stopped early: {stopped}.", highlight=False)
+    exported = _export_best(folder, trials)
+    summary = _summary(campaign, trials, folder, exported, time.monotonic() - start)
+    results = Console(stderr=output.as_json)
+    if not results.is_terminal:
+        results.width = PLAIN_WIDTH
+    _print_results(campaign, trials, summary, results)
+    if output.as_json:
+        sys.stdout.write(json.dumps(summary) + "\n")
+    return 0 if exported is not None and stopped in (None, OUT_OF_TIME) else 1
+
+
+def _announce(campaign: Campaign, console: Console) -> None:
+    if campaign.settings.data == DEMO:
+        console.print("Data: demo. It is synthetic; its scores say nothing about real text.", highlight=False)
+    elif campaign.absent_tasks:
+        console.print(
+            f"Tasks of GLUE that {campaign.settings.data} does not have: {', '.join(campaign.absent_tasks)}.",
+            highlight=False,
+        )
+
+
+def _print_plan(campaign: Campaign, output: Output) -> None:
+    plan = {
+        "space": campaign.space.name,
+        "levels": [
+            {"level": level, "size": campaign.space.size_if_countable(level), "budget": budget}
+            for level, budget in zip(campaign.space.levels, campaign.level_budgets, strict=True)
+        ],
+        "initial": campaign.num_initial,
+        "surrogate": campaign.settings.surrogate,
+        "baselines": list(campaign.baselines),
+        "parallel": campaign.num_parallel,
+        "gpus": list(campaign.gpus),
+        "worker": campaign.worker.model_dump(mode="json"),
+    }
+    sys.stdout.write(json.dumps(plan, indent=None if output.as_json else 1) + "\n")
+
+
+def _export_best(folder: Path, trials: Sequence[Trial]) -> Path | None:
+    """Export the best to OUT/best, in place of an earlier best of the same run."""
+    best = best_trial(trials)
+    if best is None:
+        return None
+    target, before = folder / EXPORT_FOLDER, folder / f".{EXPORT_FOLDER}.before"
+    if target.exists():
+        shutil.rmtree(before, ignore_errors=True)
+        target.rename(before)
+    try:
+        export(ExportRequest(run_folder=folder, target=target))
+    except BaseException:
+        if before.exists():
+            before.rename(target)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
+    return target
+
+
+def _summary(
+    campaign: Campaign, trials: Sequence[Trial], folder: Path, exported: Path | None, elapsed_s: float
+) -> dict[str, Any]:
+    searched = [trial for trial in trials if trial.proposal.decision is not Decision.BASELINE]
+    baselines = [trial for trial in trials if trial.proposal.decision is Decision.BASELINE]
+    best = best_trial(trials)
+    return {
+        "best": best and _described(best),
+        "num_evaluated": sum(trial.status is Status.FINISHED for trial in searched),
+        "num_failed": sum(trial.failed for trial in searched),
+        "levels": [_level(campaign, level, searched) for level in campaign.space.levels],
+        "baselines": [_described(trial) | {"name": _name(campaign, trial)} for trial in baselines],
+        "data": campaign.settings.data,
+        "elapsed_s": round(elapsed_s, 1),
+        "export_dir": str(exported) if exported else None,
+        "store": str(folder / STORE_FILE),
+    }
+
+
+def _described(trial: Trial) -> dict[str, Any]:
+    return {
+        "id": trial.id,
+        "model_dict": dict(trial.architecture),
+        "score": trial.score,
+        "tasks": dict(trial.task_scores),
+        "params": params_of(trial),
+    }
+
+
+def _level(campaign: Campaign, level: int, searched: Sequence[Trial]) -> dict[str, Any]:
+    here = [trial for trial in searched if trial.level == level]
+    best = best_trial(here)
+    return {
+        "level": level,
+        "size": campaign.space.size_if_countable(level),
+        "num_evaluated": sum(trial.status is Status.FINISHED for trial in here),
+        "best": best and {"id": best.id, "score": best.score},
+    }
+
+
+def _name(campaign: Campaign, trial: Trial) -> str:
+    return next(name for name, architecture in campaign.baselines.items() if architecture.id == trial.id)
+
+
+def _print_results(campaign: Campaign, trials: Sequence[Trial], summary: dict[str, Any], console: Console) -> None:
+    """The best five and the baselines, and where everything lies."""
+    ranked = results_of(trials)
+    shown = [trial for trial in ranked if trial.proposal.decision is not Decision.BASELINE][:NUM_SHOWN]
+    shown += [trial for trial in ranked if trial.proposal.decision is Decision.BASELINE]
+    table = Table(title=f"Best by {campaign.score_name}", title_justify="left", box=None)
+    for column in ("architecture", campaign.score_name, "params", "level", "why", *campaign.worker.tasks):
+        table.add_column(column, justify="left" if column in ("architecture", "why") else "right", no_wrap=True)
+    for trial in results_of(shown):
+        is_baseline = trial.proposal.decision is Decision.BASELINE
+        name = f"{_name(campaign, trial)} (baseline)" if is_baseline else trial.id
+        scores = (f"{trial.task_scores[task]:.1f}" for task in campaign.worker.tasks)
+        level = "" if is_baseline else str(trial.level)
+        table.add_row(name, f"{trial.score:.2f}", f"{params_of(trial):,}", level, trial.proposal.decision, *scores)
+    if shown:
+        console.print(table)
+    failed = f", {summary['num_failed']} failed" if summary["num_failed"] else ""
+    console.print(f"{summary['num_evaluated']} evaluated{failed}, {summary['elapsed_s']} s", highlight=False)
+    console.print(f"model: {summary['export_dir'] or 'none'}", highlight=False, soft_wrap=True)
+    console.print(f"store: {summary['store']}", highlight=False, soft_wrap=True)

@@ -1,0 +1,237 @@
+"""The part of `python -m boshnas.run` that searches a table."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table as Grid
+
+from boshnas.baselines import RandomSearcher
+from boshnas.errors import InputError
+from boshnas.replay import Step, regret, replay, suggest
+from boshnas.searcher import Searcher
+from boshnas.surrogates import GPSurrogate, NPNSurrogate, Surrogate
+from boshnas.table import Table
+from boshnas.trial import Proposal
+
+DEFAULT_BUDGET = 100
+DEFAULT_INITIAL = 10
+NUM_SHOWN = 5
+PLAIN_WIDTH = 160
+SURROGATES = ("boshnas", "gp", "npn", "random")
+_LINE_EVERY = 10
+_CELLS_SHOWN = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """What a person asks for; see `python -m boshnas.run --help`.
+
+    Lists of columns are comma-separated, as typed.
+    """
+
+    table: str
+    objective: str | None = None
+    minimize: bool = False
+    features: str | None = None
+    ignore: str | None = None
+    noise_std: str | None = None
+    repeats: str | None = None
+    id: str | None = None
+    cost: str | None = None
+    constraints: tuple[str, ...] = ()
+    budget: int | None = None
+    initial: int | None = None
+    batch: int | None = None
+    seed: int = 0
+    suggest: int | None = None
+    surrogate: str = "boshnas"
+    as_json: bool = False
+
+
+def run_table(options: TableOptions) -> int:
+    """Read the table, then search it or suggest rows; 0 where that was done.
+
+    Raises:
+        InputError: If an option or the table breaks a rule.
+    """
+    _check(options)
+    table = Table.read(
+        options.table,
+        options.objective,
+        minimize=options.minimize,
+        features=_names(options.features),
+        ignore=_names(options.ignore),
+        noise_std=options.noise_std,
+        repeats=_names(options.repeats),
+        id=options.id,
+        cost=options.cost,
+        constraints=options.constraints,
+    )
+    console = Console(stderr=True)
+    _announce(table, console)
+    return _suggest(table, options, console) if options.suggest is not None else _search(table, options, console)
+
+
+def new_searcher(table: Table, options: TableOptions) -> Searcher:
+    """The searcher that the options ask for; a table that is being continued has no random start."""
+    initial = DEFAULT_INITIAL if options.initial is None else options.initial
+    settings: dict[str, Any] = {"seed": options.seed, "num_initial": 0 if options.suggest is not None else initial}
+    if table.costs is not None:
+        settings["costs"] = table.costs
+    if options.surrogate == "random":
+        return RandomSearcher(table.pool, **settings)
+    named: dict[str, Surrogate] = {"gp": GPSurrogate(), "npn": NPNSurrogate()}
+    return Searcher(table.pool, named.get(options.surrogate), **settings)
+
+
+def _check(options: TableOptions) -> None:
+    least = {"budget": 1, "batch": 1, "suggest": 1, "initial": 0, "seed": 0}
+    for name, bound in least.items():
+        value = getattr(options, name)
+        if value is not None and value < bound:
+            raise InputError(f"--{name}: must be at least {bound}, got {value}.")
+        if value is not None and options.suggest is not None and name in ("budget", "batch", "initial"):
+            raise InputError(f"--{name}: must not be given with --suggest, which proposes once. Leave it out.")
+    if options.surrogate not in SURROGATES:
+        raise InputError(f"--surrogate: must be one of {', '.join(SURROGATES)}, got {options.surrogate!r}.")
+
+
+def _names(text: str | None) -> list[str] | None:
+    """Column names in a comma-separated list."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise InputError(f"--table: a list of columns must name one, got {text!r}. Name columns, separated by commas.")
+    return names
+
+
+def _announce(table: Table, console: Console) -> None:
+    lines = [f"{table.name}: {len(table.pool)} candidates, {len(table.columns)} features"]
+    lines += [f"  {column}" for column in table.columns]
+    lines += [f"{note}." for note in table.notes]
+    for line in lines:
+        _say(console, line)
+
+
+def _search(table: Table, options: TableOptions, console: Console) -> int:
+    """Replay a search over the measured rows."""
+    num_measured = len(table.measured)
+    wanted = min(DEFAULT_BUDGET, num_measured) if options.budget is None else options.budget
+    budget = min(wanted, num_measured)
+    if budget < wanted:
+        _say(console, f"--budget {wanted} is more than the {num_measured} measured rows: all of them are evaluated.")
+    steps = replay(table, new_searcher(table, options), budget, options.batch or 1)
+    done = list(_shown(steps, budget, table.objective_name, console))
+    last = done[-1]
+    summary = {
+        "best": {"id": last.best_id, "row": table.row(last.best_id), "score": last.best},
+        "regret": regret(table, last.best),
+        "num_evaluated": len(done),
+        "history": [{"id": step.id, "value": step.value, "best": step.best} for step in done],
+    }
+    better = table.objective.utility
+    leaders = sorted(done, key=lambda step: -better(step.value))[:NUM_SHOWN]
+    results = _results_console(options)
+    cells = [[step.id, f"{step.value:.6g}", *_feature_cells(table, step.id)] for step in leaders]
+    results.print(_grid(f"Best by {table.objective_name}", ["id", table.objective_name, *_feature_names(table)], cells))
+    missed = "" if summary["regret"] is None else f", regret {summary['regret']:.6g}"
+    _say(results, f"{len(done)} evaluated{missed}")
+    return _finish(summary, options)
+
+
+def _suggest(table: Table, options: TableOptions, console: Console) -> int:
+    """Suggest rows that are not measured."""
+    wanted = options.suggest or 1
+    proposals = suggest(table, new_searcher(table, options), wanted)
+    if len(proposals) < wanted:
+        _say(console, f"--suggest {wanted} is more than the {len(proposals)} rows that are left: these are they.")
+    num_measured = len(table.measured)
+    if num_measured < 2:
+        _say(console, f"Suggestions are random: {num_measured} rows have a value, learning needs two.")
+    elif options.surrogate == "random":
+        _say(console, "Suggestions are random, as --surrogate random asks.")
+    summary = {"suggestions": [_described(table, proposal) for proposal in proposals]}
+    results = _results_console(options)
+    cells = [
+        [proposal.id, str(proposal.decision), *_belief(proposal), *_feature_cells(table, proposal.id)]
+        for proposal in proposals
+    ]
+    heads = ["id", "why", f"{table.objective_name}, predicted", "epistemic", "aleatoric", *_feature_names(table)]
+    results.print(_grid("Measure next", heads, cells))
+    return _finish(summary, options)
+
+
+def _described(table: Table, proposal: Proposal) -> dict[str, Any]:
+    return {
+        "id": proposal.id,
+        "row": table.row(proposal.id),
+        "mean": proposal.mean,
+        "epistemic_std": proposal.epistemic_std,
+        "aleatoric_std": proposal.aleatoric_std,
+    }
+
+
+def _belief(proposal: Proposal) -> list[str]:
+    values = (proposal.mean, proposal.epistemic_std, proposal.aleatoric_std)
+    return ["" if value is None else f"{value:.4g}" for value in values]
+
+
+def _shown(steps: Iterable[Step], budget: int, name: str, console: Console) -> Iterator[Step]:
+    """The same steps, with a bar on a terminal and a line at every tenth elsewhere."""
+    if not console.is_terminal:
+        for number, step in enumerate(steps, 1):
+            if number % _LINE_EVERY == 0:
+                _say(console, f"{number} of {budget} evaluations, best {name} {step.best:.6g} ({step.best_id})")
+            yield step
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(f"searching for {escape(name)}", total=budget)
+        for step in steps:
+            bar.update(task, advance=1, description=escape(f"best {name} {step.best:.6g} ({step.best_id})"))
+            yield step
+
+
+def _results_console(options: TableOptions) -> Console:
+    console = Console(stderr=options.as_json)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    return console
+
+
+def _feature_names(table: Table) -> list[str]:
+    """Heads of the first few features, and one for the rest."""
+    names = [column.name for column in table.columns]
+    return names if len(names) <= _CELLS_SHOWN else [*names[:_CELLS_SHOWN], "…"]
+
+
+def _feature_cells(table: Table, id_: str) -> list[str]:
+    row = table.row(id_)
+    shown = [row[name] for name in _feature_names(table) if name in row]
+    return ["" if value is None else str(value) for value in shown]
+
+
+def _grid(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Grid:
+    grid = Grid(title=escape(title), title_justify="left", box=None)
+    for head in heads:
+        grid.add_column(escape(head), no_wrap=True)
+    for row in rows:
+        grid.add_row(*(escape(cell) for cell in row))
+    return grid
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _finish(summary: dict[str, Any], options: TableOptions) -> int:
+    if options.as_json:
+        sys.stdout.write(json.dumps(summary, allow_nan=False) + "\n")
+    return 0
