@@ -25,7 +25,7 @@ NUM_SHOWN = 5
 PLAIN_WIDTH = 160
 SURROGATES = ("boshnas", "gp", "npn", "random")
 _LINE_EVERY = 10
-_CELLS_SHOWN = 6
+_MORE = "…"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +139,9 @@ def _search(table: Table, options: TableOptions, console: Console) -> int:
     better = table.objective.utility
     leaders = sorted(done, key=lambda step: -better(step.value))[:NUM_SHOWN]
     results = _results_console(options)
-    cells = [[step.id, f"{step.value:.6g}", *_feature_cells(table, step.id)] for step in leaders]
-    results.print(_grid(f"Best by {table.objective_name}", ["id", table.objective_name, *_feature_names(table)], cells))
+    cells = [[step.id, f"{step.value:.6g}", *_features(table, step.id)] for step in leaders]
+    heads = ["id", table.objective_name, *(column.name for column in table.columns)]
+    results.print(_grid(f"Best by {table.objective_name}", heads, cells, results.width))
     missed = "" if summary["regret"] is None else f", regret {summary['regret']:.6g}"
     _say(results, f"{len(done)} evaluated{missed}")
     return _finish(summary, options)
@@ -160,11 +161,12 @@ def _suggest(table: Table, options: TableOptions, console: Console) -> int:
     summary = {"suggestions": [_described(table, proposal) for proposal in proposals]}
     results = _results_console(options)
     cells = [
-        [proposal.id, str(proposal.decision), *_belief(proposal), *_feature_cells(table, proposal.id)]
+        [proposal.id, str(proposal.decision), *_belief(proposal), *_features(table, proposal.id)]
         for proposal in proposals
     ]
-    heads = ["id", "why", f"{table.objective_name}, predicted", "epistemic", "aleatoric", *_feature_names(table)]
-    results.print(_grid("Measure next", heads, cells))
+    heads = ["id", "why", f"{table.objective_name}, predicted", "epistemic", "aleatoric"]
+    heads += [column.name for column in table.columns]
+    results.print(_grid("Measure next", heads, cells, results.width))
     return _finish(summary, options)
 
 
@@ -206,24 +208,24 @@ def _results_console(options: TableOptions) -> Console:
     return console
 
 
-def _feature_names(table: Table) -> list[str]:
-    """Heads of the first few features, and one for the rest."""
-    names = [column.name for column in table.columns]
-    return names if len(names) <= _CELLS_SHOWN else [*names[:_CELLS_SHOWN], "…"]
-
-
-def _feature_cells(table: Table, id_: str) -> list[str]:
+def _features(table: Table, id_: str) -> list[str]:
+    """The features of a row, as text."""
     row = table.row(id_)
-    shown = [row[name] for name in _feature_names(table) if name in row]
-    return ["" if value is None else str(value) for value in shown]
+    return ["" if row[column.name] is None else str(row[column.name]) for column in table.columns]
 
 
-def _grid(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Grid:
+def _grid(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Grid:
+    """As many of the columns, from the first on, as there is room for."""
     grid = Grid(title=escape(title), title_justify="left", box=None)
-    for head in heads:
-        grid.add_column(escape(head), no_wrap=True)
+    room = width - len(_MORE)
+    for place, column in enumerate(zip(heads, *rows, strict=True)):
+        room -= 2 + max(len(text) for text in column)
+        if room < 0 and place > 0:
+            grid.add_column(_MORE)
+            break
+        grid.add_column(escape(column[0]), no_wrap=True)
     for row in rows:
-        grid.add_row(*(escape(cell) for cell in row))
+        grid.add_row(*(escape(text) for text in row[: place + (room >= 0)]))
     return grid
 
 
