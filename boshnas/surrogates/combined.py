@@ -25,7 +25,7 @@ class CombinedSurrogate(Surrogate):
 
         mean = w μ_net + (1 − w) μ_gp
         e²   = w (e²_net + (s − 1) a²_net) + (1 − w) e²_gp + w(1 − w)(μ_net − μ_gp)²
-        a²   = w a²_net + (1 − w) a²_gp
+        a²   = w a²_net + (1 − w) a²_gp, or a²_gp alone where the GP has learned how the noise depends on x
 
     so that their disagreement, and the networks' errors beyond the noise (s is the scale above), count as something
     that data would resolve.
@@ -86,7 +86,9 @@ class CombinedSurrogate(Surrogate):
         net_variance = net_epistemic.square() + (self.noise_scale_ - 1) * net_aleatoric.square()
         disagreement = w * (1 - w) * (net_mean - gp_mean).square()
         epistemic = (w * net_variance + (1 - w) * gp_epistemic.square() + disagreement).sqrt()
-        aleatoric = (w * net_aleatoric.square() + (1 - w) * gp_aleatoric.square()).sqrt()
+        aleatoric = gp_aleatoric
+        if self.gp_.noise_model_ is None:
+            aleatoric = (w * net_aleatoric.square() + (1 - w) * gp_aleatoric.square()).sqrt()
         return w * net_mean + (1 - w) * gp_mean, epistemic, aleatoric
 
 

@@ -49,7 +49,17 @@ def test_more_data_leave_the_noise_and_take_the_rest() -> None:
 def test_groups_reach_the_process() -> None:
     X = np.random.default_rng(0).integers(0, 2, size=(20, 4)) * 1.0
     surrogate = CombinedSurrogate(groups=(0, 0, 1, 1), num_steps=5, random_state=0).fit(X, X[:, 0])
-    inverse = surrogate.gp_.kernel_.inverse_lengthscale
+    inverse = surrogate.gp_.process_.kernel.inverse_lengthscale
     assert inverse[0] == inverse[1]
     assert inverse[2] == inverse[3]
     assert inverse[0] != inverse[2]
+
+
+def test_repeats_teach_how_the_noise_depends_on_x() -> None:
+    rng = np.random.default_rng(0)
+    X = np.repeat(rng.uniform(-1, 1, size=(60, 4)), 3, axis=0)
+    noise = np.where(X[:, 1] > 0, 1.0, 0.1)
+    surrogate = CombinedSurrogate(random_state=0, num_steps=40).fit(X, X[:, 0] + noise * rng.normal(size=180))
+    quiet, loud = surrogate.posterior([[0.0, -0.7, 0.0, 0.0], [0.0, 0.7, 0.0, 0.0]]).aleatoric_std
+    assert quiet < 0.25
+    assert 0.6 < loud < 1.5

@@ -1,5 +1,3 @@
-from dataclasses import fields, replace
-
 import gpytorch
 import numpy as np
 import pytest
@@ -7,7 +5,6 @@ import torch
 
 from boshnas.errors import InputError
 from boshnas.surrogates.gp import GPSurrogate
-from boshnas.surrogates.repeats import Measurements
 
 
 class Reference(gpytorch.models.ExactGP):  # type: ignore[misc]
@@ -15,14 +12,14 @@ class Reference(gpytorch.models.ExactGP):  # type: ignore[misc]
 
     def __init__(self, X: torch.Tensor, y: torch.Tensor, surrogate: GPSurrogate) -> None:
         likelihood = gpytorch.likelihoods.GaussianLikelihood().double()
-        likelihood.noise = surrogate.noise_
+        likelihood.noise = surrogate.process_.noise
         super().__init__(X, y, likelihood)
-        kernel = surrogate.kernel_
+        kernel = surrogate.process_.kernel
         matern = gpytorch.kernels.MaternKernel(2.5, ard_num_dims=X.shape[1])
         matern.lengthscale = 1 / kernel.inverse_lengthscale
         self.matern, self.linear = gpytorch.kernels.ScaleKernel(matern), gpytorch.kernels.LinearKernel()
         self.matern.outputscale, self.linear.variance = kernel.matern_variance, kernel.linear_variance / kernel.norm
-        self.origin, self.constant = kernel.origin, surrogate.constant_
+        self.origin, self.constant = kernel.origin, surrogate.process_.constant
 
     def forward(self, X: torch.Tensor) -> gpytorch.distributions.MultivariateNormal:
         mean = torch.full(X.shape[:-1], self.constant, dtype=X.dtype)
@@ -41,21 +38,6 @@ def test_same_posterior_as_gpytorch() -> None:
     mean, epistemic, _ = surrogate.predict_warped(torch.tensor(new))
     np.testing.assert_allclose(mean, belief.mean.numpy(), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(epistemic, belief.stddev.numpy(), rtol=1e-4)
-
-
-def test_left_out_rows_are_predicted_as_by_a_process_without_them() -> None:
-    rng = np.random.default_rng(0)
-    X = torch.tensor(rng.random((12, 2)))
-    y = torch.tensor(rng.normal(size=12))
-    full, rest = (GPSurrogate().fit(X[n:], y[n:]) for n in (0, 1))
-    # The same hyperparameters, constant and scales; one row less.
-    rest.x_offset_, rest.x_scale_, rest.kernel_, rest.noise_ = full.x_offset_, full.x_scale_, full.kernel_, full.noise_
-    data = full._measured(X.numpy(), y.numpy(), None)
-    scaled = replace(data, X=full._scaled(X))
-    rest._condition(Measurements(*(getattr(scaled, field.name)[1:] for field in fields(scaled))))
-    mean, epistemic, aleatoric = rest.predict_warped(X[:1])
-    assert full.held_out_[0][0].item() == pytest.approx(mean.item(), abs=0.05)  # but for the constant
-    assert full.held_out_[1][0].item() == pytest.approx(float(epistemic**2 + aleatoric**2), rel=1e-6)
 
 
 def test_interpolates_without_noise_and_knows_nothing_far_away() -> None:
@@ -118,7 +100,7 @@ def test_equal_choices_share_a_lengthscale_and_keep_their_scale() -> None:
     rng = np.random.default_rng(0)
     X = np.column_stack([np.eye(3)[rng.integers(3, size=30)], rng.random(30)])
     surrogate = GPSurrogate(groups=(0, 0, 0, 1)).fit(X, X[:, 0] + X[:, 3])
-    assert len(surrogate.theta_) == 2 + 3
+    assert len(surrogate.process_.theta) == 2 + 3
     np.testing.assert_array_equal(surrogate.x_scale_, 1.0)
 
 
@@ -134,12 +116,12 @@ def test_starts_from_the_fit_before() -> None:
     warm, cold = GPSurrogate(max_steps=6, warm_start=True), GPSurrogate(max_steps=6)
     for _ in range(20):
         warm.fit(X, y)
-    far = GPSurrogate(max_steps=200).fit(X, y).theta_
-    assert np.abs(warm.theta_ - far).max() < 0.5 * np.abs(cold.fit(X, y).theta_ - far).max()
+    far = GPSurrogate(max_steps=200).fit(X, y).process_.theta
+    assert np.abs(warm.process_.theta - far).max() < 0.5 * np.abs(cold.fit(X, y).process_.theta - far).max()
 
 
 def test_many_rows_are_learned_from_in_bounded_time() -> None:
     rng = np.random.default_rng(0)
     X = rng.random((900, 4))
     surrogate = GPSurrogate(max_steps=5, random_state=0).fit(X, X[:, 0])
-    assert len(surrogate.rows_) == 900
+    assert len(surrogate.process_.rows) == 900
