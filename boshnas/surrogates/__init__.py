@@ -4,6 +4,7 @@ from boshnas.surrogates.base import Surrogate
 from boshnas.surrogates.combined import CombinedSurrogate
 from boshnas.surrogates.gp import GPSurrogate
 from boshnas.surrogates.npn import NPNSurrogate
+from boshnas.surrogates.saving import load, save
 from boshnas.surrogates.teacher_student import TeacherStudentSurrogate
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "Surrogate",
     "TeacherStudentSurrogate",
     "default",
+    "load",
+    "save",
 ]
 
 
