@@ -19,6 +19,8 @@ class Policy:
         k2: Weight of the epistemic std there, >= 0.
         uncertainty_probability: Of taking the most uncertain candidate instead, in [0, 1].
         diversity_probability: Of taking a random one instead, in [0, 1]; the two add up to at most 1.
+        replicate: Measure a candidate again where its noise makes that worth more than a new one.
+        patience: Rounds of results in which the best does not move until the search has converged, >= 1.
         exhaustive_up_to: Candidates that are all scored; among more, gradient ascent finds where to look (GOBI).
 
     Raises:
@@ -30,6 +32,8 @@ class Policy:
     k2: float = K2
     uncertainty_probability: float = 0.0
     diversity_probability: float = 0.0
+    replicate: bool = False
+    patience: int = 5
     exhaustive_up_to: int = 100_000
 
     def __post_init__(self) -> None:
@@ -40,6 +44,7 @@ class Policy:
             value = getattr(self, field.name)
             high = 1 if field.name.endswith("probability") else np.inf
             require("Policy", field.name, value, 0 <= value <= high, "in [0, 1]" if high == 1 else ">= 0")
+        require("Policy", "patience", self.patience, self.patience >= 1, ">= 1")
         total = self.uncertainty_probability + self.diversity_probability
         require("Policy", "uncertainty_probability + diversity_probability", total, total <= 1, "at most 1")
 

@@ -13,6 +13,7 @@ from boshnas.acquisition import Worth
 from boshnas.batch import Batch, Setting
 from boshnas.errors import InputError
 from boshnas.fitter import Fitter, Measured
+from boshnas.maximize import exhaustive
 from boshnas.policy import Policy, require
 from boshnas.pool import Pool
 from boshnas.surrogates import Surrogate, default
@@ -78,12 +79,18 @@ class Searcher:
         self._candidates: list[str] | None = None
         self._measured: list[Measured] = []
         self._told: dict[str, None] = {}
+        self._num_stale_rounds = 0
         self.resume(num_proposed)
 
     @property
     def num_proposed(self) -> int:
         """Proposals made so far, in all processes."""
         return self._num_proposed
+
+    @property
+    def converged(self) -> bool:
+        """True when the best has not moved for as many rounds of results as the policy's patience."""
+        return self._num_stale_rounds >= self._policy.patience
 
     def resume(self, num_proposed: int) -> None:
         """Go on as if this many proposals had been made; results are told separately.
@@ -126,11 +133,19 @@ class Searcher:
             holds = value is None or np.isfinite(value)
             require("Searcher", f"objective of {id_!r}", value, holds, "finite, or None if it failed")
         self._told.update(dict.fromkeys(results))
+        self._count_round([value for value in results.values() if value is not None])
         self._measured += [
             Measured(id_, float(value), float(known.get(id_, np.nan)))
             for id_, value in results.items()
             if value is not None
         ]
+
+    def _count_round(self, values: list[float]) -> None:
+        """Whether a round of results moved the best; the random start does not count."""
+        started = len(self._measured) >= max(self._num_initial, _MIN_RESULTS)
+        if started and values:
+            moved = max(values) > max(entry.value for entry in self._measured)
+            self._num_stale_rounds = 0 if moved else self._num_stale_rounds + 1
 
     def ask(self, k: int, pending: Collection[str] = ()) -> list[str]:
         """Ids of `propose`."""
@@ -145,7 +160,8 @@ class Searcher:
             pending: Ids in flight; those outside the pool are ignored.
 
         Returns:
-            Distinct candidates, neither pending nor told before; fewer than k, or none, where no more are left.
+            Distinct candidates, neither pending nor, but for those that say they are a replicate, told before; fewer
+            than k, or none, where no more are left.
 
         Raises:
             InputError: If k < 1.
@@ -184,7 +200,7 @@ class Searcher:
         """One row of the pool for each decision, in order."""
         chosen: list[int] = []
         batch: Batch | None = None
-        for decision, rng in zip(decisions, rngs, strict=True):
+        for slot, (decision, rng) in enumerate(zip(decisions, rngs, strict=True)):
             if decision in (Decision.RANDOM, Decision.DIVERSITY):
                 row = int(rng.choice(free[~np.isin(free, chosen)]))
             else:
@@ -193,6 +209,9 @@ class Searcher:
                     for earlier in chosen:
                         batch.take(earlier)
                 row = batch.best_by(decision, self._worth(decision), rng)
+                again = self._worth_measuring_again(row, {*waiting.tolist(), *chosen})
+                if decision is Decision.OPTIMISE and again is not None:
+                    row, decisions[slot] = again, Decision.REPLICATE
             chosen.append(row)
             if batch is not None:
                 batch.take(row)
@@ -214,13 +233,34 @@ class Searcher:
 
     def _worth(self, decision: Decision) -> Worth:
         """Log worth of beliefs about the warped objective: above its median, where improvements lie, it is linear."""
-        policy, surrogate = self._policy, self._surrogate()
+        policy = self._policy
         if decision is Decision.UNCERTAINTY:
             return partial(acquisition.uncertainty, k1=policy.k1, k2=policy.k2)
+        best, best_mean = self._best(), self._best_mean()
+        return acquisition.make(policy.acquisition, best=best, best_mean=best_mean, k1=policy.k1, k2=policy.k2)
+
+    def _worth_measuring_again(self, row: int, busy: Collection[int]) -> int | None:
+        """A measured row whose next measurement promises more than that of a new row, if that is asked for.
+
+        Both by the augmented expected improvement: a measured candidate promises what its noise has hidden.
+        """
+        measured = np.unique(self.pool.rows([entry.id for entry in self._measured])).tolist()
+        rows = [row, *(place for place in measured if place not in busy)]
+        if not self._policy.replicate or len(rows) == 1:
+            return None
+        best_mean = self._best_mean()
+        values = (
+            exhaustive(self._surrogate(), self.pool.X[rows], partial(acquisition.log_noisy_ei, best=best_mean))
+            - self._log_cost()[rows]
+        )
+        best = int(values.argmax())
+        return None if best == 0 else rows[best]
+
+    def _best_mean(self) -> float:
+        """Greatest mean of a measured candidate, warped."""
         measured = np.unique(self.pool.rows([entry.id for entry in self._measured]))
         with torch.no_grad():
-            best_mean = float(surrogate.predict_warped(torch.tensor(self.pool.X[measured]))[0].max())
-        return acquisition.make(policy.acquisition, best=self._best(), best_mean=best_mean, k1=policy.k1, k2=policy.k2)
+            return float(self._surrogate().predict_warped(torch.tensor(self.pool.X[measured]))[0].max())
 
     def _log_cost(self) -> NDArray[np.float64]:
         if not self._log_costs:

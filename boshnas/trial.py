@@ -12,6 +12,7 @@ class Decision(StrEnum):
     OPTIMISE = "optimise"
     UNCERTAINTY = "uncertainty"
     DIVERSITY = "diversity"
+    REPLICATE = "replicate"
     BASELINE = "baseline"
 
 

@@ -4,6 +4,7 @@ Symbols: n rows, d features. Inside a surrogate features are scaled and the obje
 the rows of `fit`; what leaves it is in the objective's own unit.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Self
 
@@ -21,6 +22,9 @@ from boshnas.surrogates.warp import Warp, spread_of
 
 Moments = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Mean, epistemic and aleatoric standard deviation, each shape (n,)."""
+
+Draw = Callable[[torch.Tensor], torch.Tensor]
+"""A function of rows (n, d) with values (n,)."""
 
 MAX_ROWS = 4000
 """Distinct rows that are learned from: a GP's memory grows with their square, its time with their cube."""
@@ -97,6 +101,19 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def predict_warped(self, X: torch.Tensor) -> Moments:
         """Belief about rows (n, d) in units of the warped objective."""
         return self._predict(self._scaled(X))
+
+    def draw(self, generator: torch.Generator) -> Draw:
+        """One function that is as likely as the surrogate believes: for Thompson sampling.
+
+        Returns:
+            Maps rows (n, d) to values (n,) in units of the warped objective; differentiable in the rows.
+        """
+        function = self._draw(generator)
+        return lambda X: function(self._scaled(X))
+
+    def _draw(self, generator: torch.Generator) -> Draw:
+        """A function of scaled rows."""
+        raise NotImplementedError
 
     def _fit(self, data: Measurements) -> None:
         """Learn from distinct rows, features scaled too."""

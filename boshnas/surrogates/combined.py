@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from boshnas.surrogates.base import Moments, Surrogate
+from boshnas.surrogates.base import Draw, Moments, Surrogate
 from boshnas.surrogates.gp import GPSurrogate
 from boshnas.surrogates.npn import NPNSurrogate
 from boshnas.surrogates.repeats import Measurements
@@ -90,6 +90,11 @@ class CombinedSurrogate(Surrogate):
         if self.gp_.noise_model_ is None:
             aleatoric = (w * net_aleatoric.square() + (1 - w) * gp_aleatoric.square()).sqrt()
         return w * net_mean + (1 - w) * gp_mean, epistemic, aleatoric
+
+    def _draw(self, generator: torch.Generator) -> Draw:
+        """Of the networks as often as they weigh, else of the process."""
+        from_networks = float(torch.rand(1, generator=generator)) < self.network_weight_
+        return (self.npn_ if from_networks else self.gp_).draw(generator)
 
 
 def stacking_weight(

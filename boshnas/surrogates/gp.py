@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from boshnas.errors import InputError
-from boshnas.surrogates.base import Moments, Surrogate
+from boshnas.surrogates.base import Draw, Moments, Surrogate
 from boshnas.surrogates.noise import NoiseModel
 from boshnas.surrogates.process import Process
 from boshnas.surrogates.repeats import Measurements
@@ -85,3 +85,6 @@ class GPSurrogate(Surrogate):
         constant = torch.full_like(mean, self.noise_)
         noise = constant if self.noise_model_ is None else self.noise_model_.variance(X)
         return mean, variance.sqrt(), noise.sqrt()
+
+    def _draw(self, generator: torch.Generator) -> Draw:
+        return self.process_.draw(generator)

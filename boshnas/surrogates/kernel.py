@@ -11,12 +11,14 @@ features. What is additive is learnt from few rows and extrapolates.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+_NUM_FREQUENCIES = 512
 
 
 def matern52(squared_distance: torch.Tensor) -> torch.Tensor:
@@ -59,6 +61,26 @@ class Kernel:
     def diagonal(self, X: torch.Tensor) -> torch.Tensor:
         """Variances of rows (n, d), shape (n,)."""
         return self.matern_variance + (self.linear_variance / self.norm) * (X - self.origin).square().sum(1)
+
+    def draw(self, generator: torch.Generator) -> Callable[[torch.Tensor], torch.Tensor]:
+        """One function of the prior, at any rows (n, d), shape (n,): random Fourier features for the first part.
+
+        Reference:
+            Rahimi and Recht 2007, algorithm 1; the spectral density of Matérn-5/2 is a multivariate t with 5 degrees of
+            freedom (Rasmussen and Williams 2006, section 4.2).
+        """
+        num_features, like = len(self.origin), {"dtype": self.origin.dtype, "generator": generator}
+        chi_square = torch.randn(5, _NUM_FREQUENCIES, **like).square().sum(0)
+        frequency = torch.randn(num_features, _NUM_FREQUENCIES, **like) * (5 / chi_square).sqrt()
+        phase = 2 * math.pi * torch.rand(_NUM_FREQUENCIES, **like)
+        amplitude = math.sqrt(2 * self.matern_variance / _NUM_FREQUENCIES) * torch.randn(_NUM_FREQUENCIES, **like)
+        slope = math.sqrt(self.linear_variance / self.norm) * torch.randn(num_features, **like)
+
+        def function(X: torch.Tensor) -> torch.Tensor:
+            waves = torch.cos((X * self.inverse_lengthscale) @ frequency + phase) @ amplitude
+            return waves + (X - self.origin) @ slope
+
+        return function
 
 
 def group_numbers(groups: Sequence[int] | None, num_features: int) -> NDArray[np.intp]:

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from boshnas.errors import InputError
-from boshnas.surrogates.base import Moments, Surrogate
+from boshnas.surrogates.base import Draw, Moments, Surrogate
 from boshnas.surrogates.repeats import Measurements
 from boshnas.surrogates.training import Shape, adam, num_parameters, unpack
 
@@ -143,6 +143,12 @@ class NPNSurrogate(Surrogate):
         center = mean.mean(0)
         disagreement = (mean - center).square().mean(0)
         return center, disagreement.clamp_min(1e-12).sqrt(), variance.mean(0).sqrt()
+
+    def _draw(self, generator: torch.Generator) -> Draw:
+        """One member's mean."""
+        member = int(torch.randint(self.num_members, (1,), generator=generator))
+        weights = self.weights_[member : member + 1]
+        return lambda X: _forward(weights, X, _shapes(X.shape[1], self.hidden_size))[0][0]
 
     def _loss(
         self, weights: torch.Tensor, *, data: Measurements, kept: torch.Tensor, shapes: Sequence[Shape]

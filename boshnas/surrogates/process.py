@@ -5,7 +5,7 @@ Symbols: K covariance of the n measured rows, V their noise (diagonal), L Choles
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -89,6 +89,28 @@ class Process:
         K = self.kernel(X, self.rows)
         variance = self.kernel.diagonal(X) - (K @ self.inverse_factor.T).square().sum(1)
         return self.constant + K @ self.alpha, variance.clamp_min(1e-10)
+
+    def draw(self, generator: torch.Generator) -> Callable[[torch.Tensor], torch.Tensor]:
+        """One function of the posterior, at any rows (n, d), shape (n,).
+
+        A function of the prior, plus what takes it through one draw of the measurements:
+        f(x) + k(x, rows)(K + V)⁻¹(y − c − f(rows) − ε).
+
+        Reference:
+            Wilson et al. 2020, arXiv 2002.09309, equation 14.
+        """
+        prior = self.kernel.draw(generator)
+        L_inverse = self.inverse_factor
+        noise = self._noise_draw(generator)
+        # α is (K + V)⁻¹(y − c) already.
+        correction = self.alpha - L_inverse.T @ (L_inverse @ (prior(self.rows) + noise))
+        return lambda X: self.constant + prior(X) + self.kernel(X, self.rows) @ correction
+
+    def _noise_draw(self, generator: torch.Generator) -> torch.Tensor:
+        """ε ~ N(0, V), shape (n,); V is what (K + V) has beyond K."""
+        L = torch.linalg.inv(self.inverse_factor)
+        variances = (L @ L.T - self.kernel(self.rows, self.rows)).diagonal().clamp_min(0)
+        return variances.sqrt() * torch.randn(len(self.rows), dtype=L.dtype, generator=generator)
 
 
 def _cholesky(K: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from boshnas.surrogates.base import Moments, Surrogate
+from boshnas.surrogates.base import Draw, Moments, Surrogate
 from boshnas.surrogates.repeats import Measurements
 from boshnas.surrogates.training import Shape, adam, unpack
 
@@ -79,6 +79,11 @@ class TeacherStudentSurrogate(Surrogate):
         mean = _forward(self.teacher_, X, self.hidden_size)[0]
         epistemic = self.student_scale_ * F.softplus(_forward(self.student_, X, self.hidden_size)[0])
         return mean, epistemic, torch.full_like(mean, self.residual_)
+
+    def _draw(self, generator: torch.Generator) -> Draw:
+        """The teacher with some of its units dropped."""
+        masks = [self._mask((1, 1, self.hidden_size), generator) for _ in range(2)]
+        return lambda X: _forward(self.teacher_, X, self.hidden_size, masks)[0]
 
     def _teach(self, data: Measurements, generator: torch.Generator) -> torch.Tensor:
         """Weights (1, P)."""

@@ -42,3 +42,16 @@ def test_many_rows_still_condition() -> None:
     process = fitted(data(600))
     assert len(process.rows) == 600
     assert process.moments(process.rows)[0].isfinite().all()
+
+
+def test_draws_have_the_moments_of_the_posterior() -> None:
+    measured = data(10)
+    process = fitted(measured)
+    rows = torch.cat(
+        [measured.X[:3], torch.rand(4, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))]
+    )
+    generator = torch.Generator().manual_seed(1)
+    draws = torch.stack([process.draw(generator)(rows) for _ in range(3000)])
+    mean, variance = process.moments(rows)
+    torch.testing.assert_close(draws.mean(0), mean, atol=0.06, rtol=0)
+    torch.testing.assert_close(draws.var(0), variance, atol=0.03, rtol=0.15)

@@ -309,3 +309,34 @@ def test_gradient_ascent_and_scoring_all_agree_on_a_smooth_objective() -> None:
     best = truth(scored.pool.X).max()
     for search in (scored, ascended):
         assert best - max(truth(search.pool.X[search.pool.rows(list(search._told))])) < 0.05
+
+
+def test_a_noisy_leader_is_measured_again_and_says_so() -> None:
+    rng = np.random.default_rng(0)
+    X = np.linspace(0, 1, 12)[:, None]
+    search = Searcher(Pool([f"arch{row}" for row in range(12)], X), GPSurrogate(), policy=Policy(replicate=True))
+    search.resume(10)
+    for _ in range(3):  # the tops are known but for their noise, the rest is far below
+        search.tell({f"arch{row}": float(-20 * (X[row, 0] - 0.5) ** 2 + rng.normal()) for row in range(0, 12, 2)})
+    decisions = [proposal.decision for proposal in search.propose(4)]
+    assert Decision.REPLICATE in decisions
+    assert len({proposal.id for proposal in search.propose(4)}) == 4
+
+
+def test_without_noise_nothing_is_measured_again() -> None:
+    plain, replicating = searcher("gp", num_rows=300), searcher("gp", num_rows=300, replicate=True)
+    ids = run(plain, 8)
+    assert run(replicating, 8) == ids
+
+
+def test_converged_when_the_best_has_not_moved() -> None:
+    search = searcher("gp", num_initial=2, patience=3)
+    for row, value in enumerate([1.0, 2.0, 3.0, 0.0, 0.0]):
+        search.tell({f"arch{row}": value})
+        assert not search.converged
+    search.tell({"arch5": None})
+    assert not search.converged
+    search.tell({"arch6": 3.0})
+    assert search.converged
+    search.tell({"arch7": 4.0})
+    assert not search.converged

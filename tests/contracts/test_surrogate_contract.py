@@ -188,3 +188,17 @@ def test_a_repeated_measurement_is_information(surrogate: Surrogate) -> None:
         for n in (1, 12)
     )
     assert abs(often - value) < abs(once - value)
+
+
+@each
+def test_draws_scatter_around_the_mean(surrogate: Surrogate) -> None:
+    X, y = data()
+    model = clone(surrogate).fit(X, y)
+    rows = torch.tensor(X)
+    draws = torch.stack([model.draw(torch.Generator().manual_seed(seed))(rows).detach() for seed in range(60)])
+    mean, epistemic, _ = (part.detach() for part in model.predict_warped(rows))
+    assert ((draws.mean(0) - mean).abs() < epistemic + 0.3).float().mean() > 0.8
+    assert torch.equal(
+        model.draw(torch.Generator().manual_seed(3))(rows), model.draw(torch.Generator().manual_seed(3))(rows)
+    )
+    assert not torch.equal(draws[0], draws[1]) or not torch.equal(draws[1], draws[2])
