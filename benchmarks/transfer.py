@@ -28,7 +28,7 @@ from pretrain.corpus import PackedCorpus, pack, read_documents
 from pretrain.tokenizer import train_tokenizer
 from pretrain.train import build_model, pretrain
 
-VOCAB_SIZE = 2048
+VOCAB_SIZE = 512  # with few entries some hundred steps teach more than how frequent each is
 LENGTH = 64
 BATCH = 16
 LEARNING_RATE = 1e-3
@@ -70,6 +70,13 @@ def train(
         loss = pretrain(model, tokenizer, corpus, arguments).held_out_loss
     assert loss is not None
     return loss
+
+
+def frequency_entropy(corpus: PackedCorpus) -> float:
+    """Loss, in nats, of a model that knows the frequencies of the entries alone."""
+    counts = np.bincount(np.asarray(corpus.train).ravel())
+    shares = counts[counts > 0] / corpus.train.size
+    return float(-(shares * np.log(shares)).sum())
 
 
 def seconds_of_a_transfer() -> float:
@@ -124,7 +131,8 @@ def main() -> None:
             f"{'yes' if loss <= scratch_loss else 'NO'} |\n"
         )
     body += f"""
-Losses are held-out cross-entropy over masked tokens, nats. A transfer from BERT-Mini to FlexiBERT-Mini at 50,265 \
+Losses are held-out cross-entropy over masked tokens, nats; knowing the entries' frequencies alone gives \
+{frequency_entropy(corpus):.3f}. A transfer from BERT-Mini to FlexiBERT-Mini at 50,265 \
 entries takes {seconds_of_a_transfer():.2f} s (asked: <= 1 s).
 """
     setting = (

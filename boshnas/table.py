@@ -172,6 +172,11 @@ class Table:
         values = {id_: self.values[id_] for id_ in ids}
         return {id_: None if math.isnan(value) else self.objective.utility(value) for id_, value in values.items()}
 
+    def features(self) -> dict[str, list[str | int | float | None]]:
+        """Values of each feature column in the pool's order, None where empty."""
+        frame = self._rows[[column.name for column in self.columns]].astype(object)
+        return {str(name): values.where(values.notna(), None).tolist() for name, values in frame.items()}
+
     def row(self, id_: str) -> dict[str, str | int | float | None]:
         """All columns of a candidate, None where empty.
 

@@ -17,34 +17,21 @@ from boshnas.replay import Step, regret, replay, suggest
 from boshnas.searcher import Searcher
 from boshnas.surrogates import GPSurrogate, NPNSurrogate, Surrogate
 from boshnas.table import Table
+from boshnas.table_source import TableSource, announce, results_console, say
 from boshnas.trial import Proposal
 
 DEFAULT_BUDGET = 100
 DEFAULT_INITIAL = 10
 NUM_SHOWN = 5
-PLAIN_WIDTH = 160
 SURROGATES = ("boshnas", "gp", "npn", "random")
 _LINE_EVERY = 10
 _MORE = "…"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableOptions:
-    """What a person asks for; see `python -m boshnas.run --help`.
+class TableOptions(TableSource):
+    """What a person asks for; see `python -m boshnas.run --help`."""
 
-    Lists of columns are comma-separated, as typed.
-    """
-
-    table: str
-    objective: str | None = None
-    minimize: bool = False
-    features: str | None = None
-    ignore: str | None = None
-    noise_std: str | None = None
-    repeats: str | None = None
-    id: str | None = None
-    cost: str | None = None
-    constraints: tuple[str, ...] = ()
     budget: int | None = None
     initial: int | None = None
     batch: int | None = None
@@ -61,20 +48,9 @@ def run_table(options: TableOptions) -> int:
         InputError: If an option or the table breaks a rule.
     """
     _check(options)
-    table = Table.read(
-        options.table,
-        options.objective,
-        minimize=options.minimize,
-        features=_names(options.features),
-        ignore=_names(options.ignore),
-        noise_std=options.noise_std,
-        repeats=_names(options.repeats),
-        id=options.id,
-        cost=options.cost,
-        constraints=options.constraints,
-    )
+    table = options.read()
     console = Console(stderr=True)
-    _announce(table, console)
+    announce(table, console)
     return _suggest(table, options, console) if options.suggest is not None else _search(table, options, console)
 
 
@@ -102,31 +78,13 @@ def _check(options: TableOptions) -> None:
         raise InputError(f"--surrogate: must be one of {', '.join(SURROGATES)}, got {options.surrogate!r}.")
 
 
-def _names(text: str | None) -> list[str] | None:
-    """Column names in a comma-separated list."""
-    if text is None:
-        return None
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise InputError(f"--table: a list of columns must name one, got {text!r}. Name columns, separated by commas.")
-    return names
-
-
-def _announce(table: Table, console: Console) -> None:
-    lines = [f"{table.name}: {len(table.pool)} candidates, {len(table.columns)} features"]
-    lines += [f"  {column}" for column in table.columns]
-    lines += [f"{note}." for note in table.notes]
-    for line in lines:
-        _say(console, line)
-
-
 def _search(table: Table, options: TableOptions, console: Console) -> int:
     """Replay a search over the measured rows."""
     num_measured = len(table.measured)
     wanted = min(DEFAULT_BUDGET, num_measured) if options.budget is None else options.budget
     budget = min(wanted, num_measured)
     if budget < wanted:
-        _say(console, f"--budget {wanted} is more than the {num_measured} measured rows: all of them are evaluated.")
+        say(console, f"--budget {wanted} is more than the {num_measured} measured rows: all of them are evaluated.")
     steps = replay(table, new_searcher(table, options), budget, options.batch or 1)
     done = list(_shown(steps, budget, table.objective_name, console))
     last = done[-1]
@@ -138,12 +96,12 @@ def _search(table: Table, options: TableOptions, console: Console) -> int:
     }
     better = table.objective.utility
     leaders = sorted(done, key=lambda step: -better(step.value))[:NUM_SHOWN]
-    results = _results_console(options)
+    results = results_console(options.as_json)
     cells = [[step.id, f"{step.value:.6g}", *_features(table, step.id)] for step in leaders]
     heads = ["id", table.objective_name, *(column.name for column in table.columns)]
     results.print(_grid(f"Best by {table.objective_name}", heads, cells, results.width))
     missed = "" if summary["regret"] is None else f", regret {summary['regret']:.6g}"
-    _say(results, f"{len(done)} evaluated{missed}")
+    say(results, f"{len(done)} evaluated{missed}")
     return _finish(summary, options)
 
 
@@ -152,14 +110,14 @@ def _suggest(table: Table, options: TableOptions, console: Console) -> int:
     wanted = options.suggest or 1
     proposals = suggest(table, new_searcher(table, options), wanted)
     if len(proposals) < wanted:
-        _say(console, f"--suggest {wanted} is more than the {len(proposals)} rows that are left: these are they.")
+        say(console, f"--suggest {wanted} is more than the {len(proposals)} rows that are left: these are they.")
     num_measured = len(table.measured)
     if num_measured < 2:
-        _say(console, f"Suggestions are random: {num_measured} rows have a value, learning needs two.")
+        say(console, f"Suggestions are random: {num_measured} rows have a value, learning needs two.")
     elif options.surrogate == "random":
-        _say(console, "Suggestions are random, as --surrogate random asks.")
+        say(console, "Suggestions are random, as --surrogate random asks.")
     summary = {"suggestions": [_described(table, proposal) for proposal in proposals]}
-    results = _results_console(options)
+    results = results_console(options.as_json)
     cells = [
         [proposal.id, str(proposal.decision), *_belief(proposal), *_features(table, proposal.id)]
         for proposal in proposals
@@ -190,7 +148,7 @@ def _shown(steps: Iterable[Step], budget: int, name: str, console: Console) -> I
     if not console.is_terminal:
         for number, step in enumerate(steps, 1):
             if number % _LINE_EVERY == 0:
-                _say(console, f"{number} of {budget} evaluations, best {name} {step.best:.6g} ({step.best_id})")
+                say(console, f"{number} of {budget} evaluations, best {name} {step.best:.6g} ({step.best_id})")
             yield step
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -199,13 +157,6 @@ def _shown(steps: Iterable[Step], budget: int, name: str, console: Console) -> I
         for step in steps:
             bar.update(task, advance=1, description=escape(f"best {name} {step.best:.6g} ({step.best_id})"))
             yield step
-
-
-def _results_console(options: TableOptions) -> Console:
-    console = Console(stderr=options.as_json)
-    if not console.is_terminal:
-        console.width = PLAIN_WIDTH
-    return console
 
 
 def _features(table: Table, id_: str) -> list[str]:
@@ -227,10 +178,6 @@ def _grid(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], width
     for row in rows:
         grid.add_row(*(escape(text) for text in row[: place + (room >= 0)]))
     return grid
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _finish(summary: dict[str, Any], options: TableOptions) -> int:

@@ -69,16 +69,20 @@ class Kernel:
             Rahimi and Recht 2007, algorithm 1; the spectral density of Matérn-5/2 is a multivariate t with 5 degrees of
             freedom (Rasmussen and Williams 2006, section 4.2).
         """
-        num_features, like = len(self.origin), {"dtype": self.origin.dtype, "generator": generator}
-        chi_square = torch.randn(5, _NUM_FREQUENCIES, **like).square().sum(0)
-        frequency = torch.randn(num_features, _NUM_FREQUENCIES, **like) * (5 / chi_square).sqrt()
-        phase = 2 * math.pi * torch.rand(_NUM_FREQUENCIES, **like)
-        amplitude = math.sqrt(2 * self.matern_variance / _NUM_FREQUENCIES) * torch.randn(_NUM_FREQUENCIES, **like)
-        slope = math.sqrt(self.linear_variance / self.norm) * torch.randn(num_features, **like)
+        num_features = len(self.origin)
+
+        def normal(*size: int) -> torch.Tensor:
+            return torch.randn(size, dtype=self.origin.dtype, generator=generator)
+
+        frequency = normal(num_features, _NUM_FREQUENCIES) * (5 / normal(5, _NUM_FREQUENCIES).square().sum(0)).sqrt()
+        phase = 2 * math.pi * torch.rand(_NUM_FREQUENCIES, dtype=self.origin.dtype, generator=generator)
+        amplitude = math.sqrt(2 * self.matern_variance / _NUM_FREQUENCIES) * normal(_NUM_FREQUENCIES)
+        slope = math.sqrt(self.linear_variance / self.norm) * normal(num_features)
 
         def function(X: torch.Tensor) -> torch.Tensor:
-            waves = torch.cos((X * self.inverse_lengthscale) @ frequency + phase) @ amplitude
-            return waves + (X - self.origin) @ slope
+            waves = torch.cos((X * self.inverse_lengthscale) @ frequency + phase)
+            values: torch.Tensor = waves @ amplitude + (X - self.origin) @ slope
+            return values
 
         return function
 

@@ -110,7 +110,8 @@ class Process:
         """ε ~ N(0, V), shape (n,); V is what (K + V) has beyond K."""
         L = torch.linalg.inv(self.inverse_factor)
         variances = (L @ L.T - self.kernel(self.rows, self.rows)).diagonal().clamp_min(0)
-        return variances.sqrt() * torch.randn(len(self.rows), dtype=L.dtype, generator=generator)
+        noise: torch.Tensor = variances.sqrt() * torch.randn(len(self.rows), dtype=L.dtype, generator=generator)
+        return noise
 
 
 def _cholesky(K: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Search policies to compare with."""
+"""Random search: what every other policy has to beat."""
 
 import numpy as np
 

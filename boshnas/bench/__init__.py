@@ -1,0 +1,1 @@
+"""Search methods side by side on a table whose rows are all measured."""

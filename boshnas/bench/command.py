@@ -1,0 +1,136 @@
+"""The command's work: check what is asked for, run it, show what came out."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from boshnas.bench import plot, report
+from boshnas.bench.measure import Plan, Run, Task
+from boshnas.bench.methods import parse, versions
+from boshnas.bench.workers import Failure, run_tasks
+from boshnas.errors import InputError
+from boshnas.table import Table
+from boshnas.table_source import TableSource, announce, results_console, say
+
+DEFAULT_BUDGET = 100
+FAILED = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions(TableSource):
+    """What a person asks for; see `python -m boshnas.bench --help`."""
+
+    methods: str
+    seeds: int = 10
+    budget: int | None = None
+    initial: int = 10
+    jobs: int = 1
+    seed: int = 0
+    plot: Path | None = None
+    as_json: bool = False
+
+
+def run_bench(options: BenchOptions) -> int:
+    """Compare methods; 0 where all went well, 1 where a method failed.
+
+    Raises:
+        InputError: If an option or the table breaks a rule.
+    """
+    methods = _check(options)
+    table = options.read()
+    plan = _plan(table, options)
+    console = Console(stderr=True)
+    announce(table, console)
+    tasks = [Task(method=name, seed=options.seed + offset) for offset in range(options.seeds) for name in methods]
+    outcomes = _run(table, plan, tasks, options.jobs, console)
+    failures = {outcome.task.method for outcome in outcomes if isinstance(outcome, Failure)}
+    runs = [outcome for outcome in outcomes if isinstance(outcome, Run) and outcome.task.method not in failures]
+    found = report.results(runs, plan)
+    if found:
+        _show(table, plan, found, options)
+    if options.as_json:
+        summary = {
+            "methods": report.summary(found, plan),
+            "table": table.name,
+            "objective": table.objective_name,
+            "seeds": options.seeds,
+        }
+        sys.stdout.write(json.dumps(summary, allow_nan=False) + "\n")
+    return FAILED if failures else 0
+
+
+def _check(options: BenchOptions) -> list[str]:
+    """Refuse what needs no table to be refused; the methods' names."""
+    least = {"seeds": 1, "jobs": 1, "initial": 1, "seed": 0}
+    for name, bound in least.items():
+        if (value := getattr(options, name)) < bound:
+            raise InputError(f"--{name}: must be at least {bound}, got {value}. Change it.")
+    if options.budget is not None and options.budget <= options.initial:
+        raise InputError(
+            f"--budget: must be more than the {options.initial} of --initial, got {options.budget}. "
+            "The methods choose what lies between."
+        )
+    if options.plot is not None:
+        plot.check(options.plot)
+    return parse(options.methods)
+
+
+def _plan(table: Table, options: BenchOptions) -> Plan:
+    num_rows, num_empty = len(table.pool), len(table.pool) - len(table.measured)
+    if num_empty:
+        raise InputError(
+            f"{table.name}: a comparison needs a value of {table.objective_name!r} in every row, got {num_empty} "
+            "rows without. Remove them from the table, or name another objective."
+        )
+    budget = min(DEFAULT_BUDGET, num_rows) if options.budget is None else options.budget
+    if not options.initial < budget <= num_rows:
+        name, value = ("initial", options.initial) if options.budget is None else ("budget", budget)
+        rule = "fewer than" if options.budget is None else "at most"
+        raise InputError(f"--{name}: must be {rule} the {num_rows} rows of the table, got {value}. Lower it.")
+    return Plan(initial=options.initial, budget=budget)
+
+
+def _run(table: Table, plan: Plan, tasks: Sequence[Task], num_jobs: int, console: Console) -> list[Run | Failure]:
+    """Run all tasks, telling what comes out of each."""
+    outcomes = []
+    with _progress(len(tasks) * plan.budget, console) as advance:
+        for outcome in run_tasks(table, plan, tasks, num_jobs, advance):
+            outcomes.append(outcome)
+            name = f"{outcome.task.method}, seed {outcome.task.seed}"
+            if isinstance(outcome, Failure):
+                say(console, f"{name}: failed, so its other seeds are left out: {outcome.reason}")
+            elif not console.is_terminal:
+                say(console, f"{name}: regret {outcome.regret[-1]:.4g}, {outcome.seconds:.1f} s")
+    return outcomes
+
+
+@contextmanager
+def _progress(total: int, console: Console) -> Iterator[Callable[[int], None]]:
+    """A bar of evaluations on a terminal; elsewhere nothing, lines are told instead."""
+    if not console.is_terminal:
+        yield lambda num: None
+        return
+    columns = (TextColumn("evaluations"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("evaluations", total=total)
+        yield lambda num: bar.update(task, advance=num)
+
+
+def _show(table: Table, plan: Plan, found: Sequence[report.Result], options: BenchOptions) -> None:
+    console = results_console(options.as_json)
+    seeds = f"{options.seeds} seeds" if options.seeds > 1 else "1 seed"
+    title = f"Regret of {table.objective_name} on {table.name}, mean of {seeds}, the first {plan.initial} random"
+    say(console, title)
+    console.print(report.grid(found, plan))
+    packages = versions([result.method for result in found])
+    if packages:
+        say(console, "Versions: " + ", ".join(f"{name} {number}" for name, number in packages.items()))
+    if options.plot is not None:
+        plot.save(options.plot, title, table.objective_name, found)
+        say(console, f"Plot: {options.plot}")

@@ -1,0 +1,91 @@
+"""Where a command gets its table from, and how it tells what it has read."""
+
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from boshnas.errors import InputError
+from boshnas.table import Table
+
+PLAIN_WIDTH = 160
+"""Characters a line where there is no terminal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSource:
+    """A table and the use of its columns, as typed on a command line; lists of columns are comma-separated.
+
+    Attributes:
+        table: A file, or the name of a shipped table.
+        objective: Column to optimise; None for a shipped table's own.
+        minimize: Less is better.
+        features: Columns that describe an architecture.
+        ignore: Columns that are no features.
+        noise_std: Column with the objective's standard deviation.
+        repeats: Columns of repeated measurements.
+        id: Column of identifiers.
+        cost: Column with what a measurement costs.
+        constraints: Limits such as `params<=5e6`.
+    """
+
+    table: str
+    objective: str | None = None
+    minimize: bool = False
+    features: str | None = None
+    ignore: str | None = None
+    noise_std: str | None = None
+    repeats: str | None = None
+    id: str | None = None
+    cost: str | None = None
+    constraints: tuple[str, ...] = ()
+
+    def read(self) -> Table:
+        """Read the table.
+
+        Raises:
+            InputError: As `Table.read` raises.
+        """
+        return Table.read(
+            self.table,
+            self.objective,
+            minimize=self.minimize,
+            features=_names(self.features),
+            ignore=_names(self.ignore),
+            noise_std=self.noise_std,
+            repeats=_names(self.repeats),
+            id=self.id,
+            cost=self.cost,
+            constraints=self.constraints,
+        )
+
+
+def announce(table: Table, console: Console) -> None:
+    """Tell what was read: candidates, features, and what is odd about them."""
+    lines = [f"{table.name}: {len(table.pool)} candidates, {len(table.columns)} features"]
+    lines += [f"  {column}" for column in table.columns]
+    lines += [f"{note}." for note in table.notes]
+    for line in lines:
+        say(console, line)
+
+
+def say(console: Console, line: str) -> None:
+    """Print one line as it is."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def results_console(as_json: bool) -> Console:
+    """Where results are shown to a person: on stderr where stdout is for a machine."""
+    console = Console(stderr=as_json)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    return console
+
+
+def _names(text: str | None) -> list[str] | None:
+    """Column names in a comma-separated list."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise InputError(f"--table: a list of columns must name one, got {text!r}. Name columns, separated by commas.")
+    return names
