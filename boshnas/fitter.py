@@ -36,13 +36,8 @@ class Fitter:
 
     def __init__(self, surrogate: Surrogate, pool: Pool, seed: int) -> None:
         self._pool = pool
-        self._blank: Surrogate = clone(surrogate)
-        settings = self._blank.get_params()
-        if settings["random_state"] is None:
-            self._blank.set_params(random_state=seed)
-        if "groups" in settings and settings["groups"] is None:
-            self._blank.set_params(groups=pool.groups)
-        self._can_go_on = "warm_start" in settings
+        self._blank = prepared(surrogate, pool.groups, seed)
+        self._can_go_on = "warm_start" in self._blank.get_params()
         if self._can_go_on:
             self._blank.set_params(warm_start=True)
         self._anchor: Surrogate = self._blank
@@ -67,6 +62,17 @@ class Fitter:
         X = self._pool.X[self._pool.rows(ids)]
         fitted: Surrogate = surrogate.fit(X, np.array(values), np.array(noise_std))
         return fitted
+
+
+def prepared(surrogate: Surrogate, groups: Sequence[int] | None, seed: int) -> Surrogate:
+    """A clone, not fitted, with seed and groups of columns where it has none."""
+    blank: Surrogate = clone(surrogate)
+    settings = blank.get_params()
+    if settings["random_state"] is None:
+        blank.set_params(random_state=seed)
+    if "groups" in settings and settings["groups"] is None:
+        blank.set_params(groups=groups)
+    return blank
 
 
 def _last_milestone(count: int) -> int:

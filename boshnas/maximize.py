@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from boshnas.acquisition import Worth
-from boshnas.adahessian import AdaHessian
+from boshnas.adahessian import AdaHessian, RowFunction
 from boshnas.surrogates.base import Surrogate
 
 _BLOCK = 4096
@@ -76,18 +76,35 @@ def ascend(
     def value(unit: torch.Tensor) -> torch.Tensor:
         return score(*surrogate.predict_warped(box.to_features(unit)))
 
-    points = torch.tensor(box.to_unit(starts)).clamp(0, 1)
+    unit = torch.tensor(box.to_unit(starts))
+    return box.to_features(climb(value, unit, num_steps=num_steps, generator=generator)).numpy()
+
+
+def climb(
+    function: RowFunction, starts: torch.Tensor, *, num_steps: int = 20, generator: torch.Generator
+) -> torch.Tensor:
+    """Second-order ascent in [0, 1]^d, all starts at once.
+
+    Args:
+        function: What to maximise, each output depending on its own row only; twice differentiable.
+        starts: Shape (R, d).
+        num_steps: Of AdaHessian.
+        generator: For its estimate where d > 64.
+
+    Returns:
+        The best point that each start passed, shape (R, d).
+    """
+    points = starts.clamp(0, 1)
     best, best_values = points, torch.full((len(points),), -torch.inf, dtype=points.dtype)
     optimizer = AdaHessian(generator=generator)
     for _ in range(num_steps):
-        moved, values = optimizer.step(value, points)
+        moved, values = optimizer.step(function, points)
         better = values > best_values
         best, best_values = torch.where(better[:, None], points, best), torch.where(better, values, best_values)
         # One bound a coordinate, so that a box below zero is as good as one above.
         points = moved.clamp(0, 1)
     with torch.no_grad():
-        best = torch.where((value(points) > best_values)[:, None], points, best)
-        return box.to_features(best).numpy()
+        return torch.where((function(points) > best_values)[:, None], points, best)
 
 
 def nearest(points: NDArray[np.float64], X: NDArray[np.float64], box: Box, num_nearest: int) -> NDArray[np.intp]:
