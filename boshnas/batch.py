@@ -3,6 +3,7 @@
 Symbols: N candidates of the pool, all worths are logarithms.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,16 +69,16 @@ class Batch:
             worth[rows == row] = -np.inf
         self._centers = np.append(self._centers, row)
 
-    def best_by(self, name: str, worth: Worth, rng: np.random.Generator) -> int:
+    def best_by(self, name: str, make_worth: Callable[[], Worth], rng: np.random.Generator) -> int:
         """The free row of greatest worth, penalty and cost considered.
 
         Args:
             name: Of the worth: its shortlist is kept for the next call.
-            worth: To be maximised.
+            make_worth: What is to be maximised; called for the first shortlist of that name alone.
             rng: For gradient ascent.
         """
         if name not in self._shortlists:
-            self._shortlists[name] = self._shortlist(worth, rng)
+            self._shortlists[name] = self._shortlist(make_worth(), rng)
         rows, values = self._shortlists[name]
         return int(rows[np.argmax(values)])
 

@@ -1,10 +1,11 @@
 """What a search policy can be told."""
 
 from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 
-from boshnas.acquisition import K1, K2, NAMES
+from boshnas.acquisition import K1, K2, NAMES, Worth, make, uncertainty
 from boshnas.errors import InputError
 from boshnas.trial import Decision
 
@@ -47,6 +48,18 @@ class Policy:
         require("Policy", "patience", self.patience, self.patience >= 1, ">= 1")
         total = self.uncertainty_probability + self.diversity_probability
         require("Policy", "uncertainty_probability + diversity_probability", total, total <= 1, "at most 1")
+
+    def worth(self, decision: Decision, *, best: float, best_mean: float) -> Worth:
+        """What a decision maximises.
+
+        Args:
+            decision: Optimise, or look where the uncertainty is greatest.
+            best: Greatest measured value, warped.
+            best_mean: Greatest mean of a measured candidate, warped.
+        """
+        if decision is Decision.UNCERTAINTY:
+            return partial(uncertainty, k1=self.k1, k2=self.k2)
+        return make(self.acquisition, best=best, best_mean=best_mean, k1=self.k1, k2=self.k2)
 
     def draw(self, rng: np.random.Generator) -> Decision:
         """The rule for one proposal."""

@@ -208,10 +208,11 @@ class Searcher:
                     batch = self._batch(free, waiting, len(decisions), rng)
                     for earlier in chosen:
                         batch.take(earlier)
-                row = batch.best_by(decision, self._worth(decision), rng)
-                again = self._worth_measuring_again(row, {*waiting.tolist(), *chosen})
-                if decision is Decision.OPTIMISE and again is not None:
-                    row, decisions[slot] = again, Decision.REPLICATE
+                row = batch.best_by(decision, partial(self._worth, decision), rng)
+                if self._policy.replicate and decision is Decision.OPTIMISE:
+                    again = self._worth_measuring_again(row, {*waiting.tolist(), *chosen})
+                    if again is not None:
+                        row, decisions[slot] = again, Decision.REPLICATE
             chosen.append(row)
             if batch is not None:
                 batch.take(row)
@@ -233,34 +234,28 @@ class Searcher:
 
     def _worth(self, decision: Decision) -> Worth:
         """Log worth of beliefs about the warped objective: above its median, where improvements lie, it is linear."""
-        policy = self._policy
-        if decision is Decision.UNCERTAINTY:
-            return partial(acquisition.uncertainty, k1=policy.k1, k2=policy.k2)
-        best, best_mean = self._best(), self._best_mean()
-        return acquisition.make(policy.acquisition, best=best, best_mean=best_mean, k1=policy.k1, k2=policy.k2)
+        return self._policy.worth(decision, best=self._best(), best_mean=self._best_mean())
 
     def _worth_measuring_again(self, row: int, busy: Collection[int]) -> int | None:
-        """A measured row whose next measurement promises more than that of a new row, if that is asked for.
+        """A measured row whose next measurement promises more than that of a new row, if there is one.
 
         Both by the augmented expected improvement: a measured candidate promises what its noise has hidden.
         """
-        measured = np.unique(self.pool.rows([entry.id for entry in self._measured])).tolist()
-        rows = [row, *(place for place in measured if place not in busy)]
-        if not self._policy.replicate or len(rows) == 1:
-            return None
-        best_mean = self._best_mean()
-        values = (
-            exhaustive(self._surrogate(), self.pool.X[rows], partial(acquisition.log_noisy_ei, best=best_mean))
-            - self._log_cost()[rows]
-        )
+        rows = [row, *(place for place in self._measured_rows().tolist() if place not in busy)]
+        worth = partial(acquisition.log_noisy_ei, best=self._best_mean())
+        values = exhaustive(self._surrogate(), self.pool.X[rows], worth) - self._log_cost()[rows]
         best = int(values.argmax())
         return None if best == 0 else rows[best]
 
     def _best_mean(self) -> float:
         """Greatest mean of a measured candidate, warped."""
-        measured = np.unique(self.pool.rows([entry.id for entry in self._measured]))
+        measured = torch.tensor(self.pool.X[self._measured_rows()])
         with torch.no_grad():
-            return float(self._surrogate().predict_warped(torch.tensor(self.pool.X[measured]))[0].max())
+            return float(self._surrogate().predict_warped(measured)[0].max())
+
+    def _measured_rows(self) -> NDArray[np.intp]:
+        """Distinct rows with a value, ascending."""
+        return np.unique(self.pool.rows([entry.id for entry in self._measured]))
 
     def _log_cost(self) -> NDArray[np.float64]:
         if not self._log_costs:

@@ -6,14 +6,12 @@ Symbols: n points, d features, z the warped objective or constraint on which a s
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from boshnas import acquisition
-from boshnas.acquisition import Worth
 from boshnas.adahessian import RowFunction
 from boshnas.fitter import prepared
 from boshnas.policy import Policy
@@ -80,14 +78,9 @@ class Appraiser:
             likely = np.logical_and.reduce([np.full(len(waiting), True), *held])
             rivals = np.concatenate([eligible, likely, np.full(len(failed), False)])
             means = surrogate.predict_warped(torch.tensor(X[rivals]))[0]
-        worth = self._worth(decision, float(surrogate.warp_(y[rivals]).max()), float(means.max()))
+        best = float(surrogate.warp_(y[rivals]).max())
+        worth = self.policy.worth(decision, best=best, best_mean=float(means.max()))
         return lambda X: worth(*surrogate.predict_warped(X))
-
-    def _worth(self, decision: Decision, best: float, best_mean: float) -> Worth:
-        policy = self.policy
-        if decision is Decision.UNCERTAINTY:
-            return partial(acquisition.uncertainty, k1=policy.k1, k2=policy.k2)
-        return acquisition.make(policy.acquisition, best=best, best_mean=best_mean, k1=policy.k1, k2=policy.k2)
 
     def _believed(self, space: SearchSpace, seen: History) -> tuple[Vector, Vector]:
         """What counts as measured at points in flight, shape (m,), and at those that failed, (f,), at most the median.

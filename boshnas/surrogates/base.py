@@ -18,7 +18,7 @@ from boshnas.errors import InputError
 from boshnas.posterior import Posterior
 from boshnas.surrogates.repeats import Measurements, gather
 from boshnas.surrogates.training import one_thread
-from boshnas.surrogates.warp import Warp, spread_of
+from boshnas.surrogates.warp import Warp
 
 Moments = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Mean, epistemic and aleatoric standard deviation, each shape (n,)."""
@@ -41,7 +41,6 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     Attributes:
         x_offset_: What each feature is shifted by, shape (d,).
         x_scale_: What it is divided by, shape (d,); 1 where a feature is constant.
-        y_scale_: Standard deviation of the objective; 1 where it is constant.
         warp_: The objective as the surrogate sees it, and the way back.
     """
 
@@ -128,7 +127,7 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         rows, values = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         values = np.asarray(values, dtype=np.float64)
         noise = None if noise_std is None else _checked_noise(noise_std, len(values))
-        self.y_scale_, self.warp_ = spread_of(values), Warp.fit(values)
+        self.warp_ = Warp.fit(values)
         if noise is not None:
             noise = noise * self.warp_.slope(values)
         data = gather(rows, self.warp_(values), noise, _KNOWN_VARIANCE_FLOOR)

@@ -31,6 +31,7 @@ class Process:
         kernel: Of these.
         noise: Variance of one measurement of unknown noise.
         rows: Measured, shape (n, d).
+        variances: Diagonal of V, shape (n,).
         inverse_factor: L⁻¹, shape (n, n).
         constant: c.
         alpha: α, shape (n,).
@@ -44,6 +45,7 @@ class Process:
     kernel: Kernel
     noise: float
     rows: torch.Tensor
+    variances: torch.Tensor
     inverse_factor: torch.Tensor
     constant: float
     alpha: torch.Tensor
@@ -82,7 +84,7 @@ class Process:
         alpha = inverse_factor.T @ (white - constant * ones)
         left_out = 1 / inverse_factor.square().sum(0)
         held_out = data.y - alpha * left_out, left_out
-        return cls(theta, kernel, noise, data.X, inverse_factor, constant, alpha, held_out)
+        return cls(theta, kernel, noise, data.X, variances, inverse_factor, constant, alpha, held_out)
 
     def moments(self, X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and variance of the latent function at rows (n, d), shape (n,) each."""
@@ -101,17 +103,10 @@ class Process:
         """
         prior = self.kernel.draw(generator)
         L_inverse = self.inverse_factor
-        noise = self._noise_draw(generator)
+        noise = self.variances.sqrt() * torch.randn(len(self.rows), dtype=self.rows.dtype, generator=generator)
         # α is (K + V)⁻¹(y − c) already.
         correction = self.alpha - L_inverse.T @ (L_inverse @ (prior(self.rows) + noise))
         return lambda X: self.constant + prior(X) + self.kernel(X, self.rows) @ correction
-
-    def _noise_draw(self, generator: torch.Generator) -> torch.Tensor:
-        """ε ~ N(0, V), shape (n,); V is what (K + V) has beyond K."""
-        L = torch.linalg.inv(self.inverse_factor)
-        variances = (L @ L.T - self.kernel(self.rows, self.rows)).diagonal().clamp_min(0)
-        noise: torch.Tensor = variances.sqrt() * torch.randn(len(self.rows), dtype=L.dtype, generator=generator)
-        return noise
 
 
 def _cholesky(K: torch.Tensor) -> torch.Tensor:

@@ -343,6 +343,7 @@ def test_plots_are_files_of_their_kind(folder: Path, suffix: str):
 def test_any_regret_can_be_drawn(folder: Path, regret: tuple[float, float]):
     pytest.importorskip("matplotlib")
     plot.save(folder / "a.svg", "title", "loss", report.results([run_of("rf", 0, *regret)], Plan(initial=1, budget=2)))
+    assert (folder / "a.svg").read_bytes().startswith(b"<?xml")
 
 
 def test_help_is_instant_and_names_every_method():
