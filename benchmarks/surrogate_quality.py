@@ -23,6 +23,7 @@ from scipy.stats import spearmanr
 from sklearn.ensemble import RandomForestRegressor
 
 from boshnas import Table
+from boshnas.baselines.ensemble import forward, train
 from boshnas.surrogates import default
 from boshnas.surrogates.training import one_thread
 
@@ -60,24 +61,14 @@ def plain_gp(X: Array, y: Array, new: Array, groups: tuple[int, ...], seed: int)
 
 
 def ensemble(X: Array, y: Array, new: Array, groups: tuple[int, ...], seed: int) -> Belief:
-    """Five ReLU networks, 64-64, 150 steps of Adam."""
-    torch.manual_seed(seed)
+    """The networks of the search's own baseline."""
     rows, target = (torch.tensor(part, dtype=torch.float32) for part in (X, (y - y.mean()) / y.std()))
-    answers, errors = [], []
-    for _ in range(5):
-        layers = [torch.nn.Linear(X.shape[1], 64), torch.nn.ReLU(), torch.nn.Linear(64, 64), torch.nn.ReLU()]
-        network = torch.nn.Sequential(*layers, torch.nn.Linear(64, 1))
-        optimizer = torch.optim.Adam(network.parameters(), 5e-3, weight_decay=1e-4)
-        for _ in range(150):
-            loss = (network(rows)[:, 0] - target).square().mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        with torch.no_grad():
-            answers.append(network(torch.tensor(new, dtype=torch.float32))[:, 0].double().numpy())
-            errors.append(float(loss))
-    std = np.sqrt(np.var(answers, axis=0) + np.mean(errors))
-    return y.mean() + y.std() * np.mean(answers, axis=0), y.std() * std
+    networks = train(rows, target, torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        answers = forward(networks, torch.tensor(new, dtype=torch.float32)).double().numpy()
+        error = float((forward(networks, rows) - target).square().mean())
+    std = np.sqrt(answers.var(axis=0) + error)
+    return y.mean() + y.std() * answers.mean(axis=0), y.std() * std
 
 
 def forest(X: Array, y: Array, new: Array, groups: tuple[int, ...], seed: int) -> Belief:
