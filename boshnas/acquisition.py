@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 import torch
 
+from boshnas.adahessian import RowFunction
 from boshnas.errors import InputError
+from boshnas.surrogates.base import Surrogate
 
 Worth = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """Log worth of mean, epistemic and aleatoric std, each (n,)."""
@@ -49,9 +51,7 @@ def ucb(
     Reference:
         Tuli, Dedhia, Tuli, Jha 2022, arXiv 2205.11656, section 3.3.
     """
-    gain = mean + k1 * aleatoric_std + k2 * epistemic_std - best
-    # log softplus(x) is x itself far below 0, where softplus underflows.
-    return torch.where(gain < -30, gain, torch.nn.functional.softplus(gain.clamp_min(-30)).log())
+    return _log_softplus(mean + k1 * aleatoric_std + k2 * epistemic_std - best)
 
 
 def log_ei(
@@ -113,6 +113,32 @@ def uncertainty(
 
 
 NAMES = ("log_ei", "log_noisy_ei", "log_pi", "ucb")
+"""What `make` knows: functions of a belief."""
+
+THOMPSON = "thompson"
+"""What is no function of a belief, see `thompson`."""
+
+
+def thompson(draw: RowFunction, *, best: float) -> RowFunction:
+    """Log worth of features (n, d): a drawn function above the best value, as log softplus.
+
+    Args:
+        draw: One function that is as likely as the surrogate believes.
+        best: y*.
+
+    Reference:
+        Thompson 1933, Biometrika 25; Kandasamy et al. 2018, arXiv 1705.09236 (one draw a proposal in flight).
+    """
+    return lambda X: _log_softplus(draw(X) - best)
+
+
+def of_rows(worth: Worth, surrogate: Surrogate) -> RowFunction:
+    """Log worth of features (n, d), shape (n,), under a surrogate; where no gradient is recorded by its faster path."""
+
+    def value(X: torch.Tensor) -> torch.Tensor:
+        return worth(*(surrogate.predict_warped(X) if torch.is_grad_enabled() else surrogate.predict_pool(X)))
+
+    return value
 
 
 def make(name: str, *, best: float, best_mean: float, k1: float, k2: float) -> Worth:
@@ -137,6 +163,11 @@ def make(name: str, *, best: float, best_mean: float, k1: float, k2: float) -> W
     if name not in known:
         raise InputError(f"acquisition: must be one of {', '.join(known)}, got {name!r}. Choose one.")
     return known[name]
+
+
+def _log_softplus(gain: torch.Tensor) -> torch.Tensor:
+    """Log softplus(x), which is x itself far below 0, where softplus underflows."""
+    return torch.where(gain < -30, gain, torch.nn.functional.softplus(gain.clamp_min(-30)).log())
 
 
 def _log_improvement(z: torch.Tensor) -> torch.Tensor:

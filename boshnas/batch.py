@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from boshnas.acquisition import Worth
+from boshnas.adahessian import RowFunction
 from boshnas.maximize import Box, exhaustive, gobi
 from boshnas.penalty import LocalPenalty
 from boshnas.surrogates.base import Surrogate
@@ -64,32 +64,32 @@ class Batch:
 
     def take(self, row: int) -> None:
         """Note a row that was chosen, here or elsewhere."""
-        for rows, worth in self._shortlists.values():
-            worth += self._log_penalty(rows, np.array([row]))
-            worth[rows == row] = -np.inf
+        for rows, values in self._shortlists.values():
+            values += self._log_penalty(rows, np.array([row]))
+            values[rows == row] = -np.inf
         self._centers = np.append(self._centers, row)
 
-    def best_by(self, name: str, make_worth: Callable[[], Worth], rng: np.random.Generator) -> int:
+    def best_by(self, name: str, make_value: Callable[[], RowFunction], rng: np.random.Generator) -> int:
         """The free row of greatest worth, penalty and cost considered.
 
         Args:
-            name: Of the worth: its shortlist is kept for the next call.
-            make_worth: What is to be maximised; called for the first shortlist of that name alone.
+            name: Of the value: its shortlist is kept for the next call.
+            make_value: Log worth of features, to be maximised; called for the first shortlist of that name alone.
             rng: For gradient ascent.
         """
         if name not in self._shortlists:
-            self._shortlists[name] = self._shortlist(make_worth(), rng)
+            self._shortlists[name] = self._shortlist(make_value(), rng)
         rows, values = self._shortlists[name]
         return int(rows[np.argmax(values)])
 
-    def _shortlist(self, worth: Worth, rng: np.random.Generator) -> tuple[Rows, NDArray[np.float64]]:
-        """Rows worth a closer look, more than may be chosen, and their worth after penalty and cost."""
+    def _shortlist(self, value: RowFunction, rng: np.random.Generator) -> tuple[Rows, NDArray[np.float64]]:
+        """Rows worth a closer look, more than may be chosen, and their value after penalty and cost."""
         setting, X = self._setting, self._setting.X
         taken = np.isin(setting.free, self._centers)
         rows = setting.free[~taken]
         if len(rows) > setting.exhaustive_up_to:
-            rows = rows[gobi(self._surrogate, X[rows], self._box, worth, num_wanted=setting.num_wanted, rng=rng)]
-        values = exhaustive(self._surrogate, X[rows], worth) - setting.log_cost[rows]
+            rows = rows[gobi(value, X[rows], self._box, num_wanted=setting.num_wanted, rng=rng)]
+        values = exhaustive(value, X[rows]) - setting.log_cost[rows]
         kept = np.argsort(-values, kind="stable")[: max(_MIN_SHORTLIST, _SHORTLIST * setting.num_wanted)]
         rows, values = rows[kept], values[kept]
         return rows, values + self._log_penalty(rows, self._centers)

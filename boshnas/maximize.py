@@ -8,11 +8,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from boshnas.acquisition import Worth
 from boshnas.adahessian import AdaHessian, RowFunction
-from boshnas.surrogates.base import Surrogate
-
-_BLOCK = 4096
+from boshnas.surrogates.training import in_blocks, one_thread
 
 
 class Box:
@@ -37,49 +34,42 @@ class Box:
         return torch.as_tensor(self.low) + unit * torch.as_tensor(self.span)
 
 
-def exhaustive(surrogate: Surrogate, X: NDArray[np.float64], score: Worth) -> NDArray[np.float64]:
-    """Score of every row, shape (N,); in blocks, so that memory does not grow with N.
+def exhaustive(value: RowFunction, X: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Value of every row, shape (N,); in blocks, so that memory does not grow with N.
 
     Args:
-        surrogate: Fitted.
+        value: What to evaluate.
         X: Candidates, shape (N, d).
-        score: What to evaluate.
     """
-    with torch.no_grad():
-        blocks = [score(*surrogate.predict_warped(block)) for block in torch.split(torch.tensor(X), _BLOCK)]
-    return torch.cat(blocks).numpy()
+    return in_blocks(value, torch.tensor(X)).numpy()
 
 
 def ascend(
-    surrogate: Surrogate,
+    value: RowFunction,
     starts: NDArray[np.float64],
     box: Box,
-    score: Worth,
     *,
     num_steps: int = 20,
     generator: torch.Generator,
 ) -> NDArray[np.float64]:
-    """Second-order ascent of a score through the surrogate, all starts at once, kept inside the box.
+    """Second-order ascent of a value, all starts at once, kept inside the box.
 
     Args:
-        surrogate: Fitted.
+        value: What to maximise, of features.
         starts: Features, shape (R, d).
         box: Bounds of every feature.
-        score: What to maximise.
         num_steps: Of AdaHessian.
         generator: For its estimate where d > 64.
 
     Returns:
         The best point that each start passed, shape (R, d), as features.
     """
-
-    def value(unit: torch.Tensor) -> torch.Tensor:
-        return score(*surrogate.predict_warped(box.to_features(unit)))
-
     unit = torch.tensor(box.to_unit(starts))
-    return box.to_features(climb(value, unit, num_steps=num_steps, generator=generator)).numpy()
+    ends = climb(lambda points: value(box.to_features(points)), unit, num_steps=num_steps, generator=generator)
+    return box.to_features(ends).numpy()
 
 
+@one_thread()
 def climb(
     function: RowFunction, starts: torch.Tensor, *, num_steps: int = 20, generator: torch.Generator
 ) -> torch.Tensor:
@@ -126,10 +116,9 @@ def nearest(points: NDArray[np.float64], X: NDArray[np.float64], box: Box, num_n
 
 
 def gobi(
-    surrogate: Surrogate,
+    value: RowFunction,
     X: NDArray[np.float64],
     box: Box,
-    score: Worth,
     *,
     num_wanted: int = 1,
     num_restarts: int = 8,
@@ -143,10 +132,9 @@ def gobi(
     candidates as good as any near an end point, so they are shortlisted too.
 
     Args:
-        surrogate: Fitted.
+        value: What to maximise, of features.
         X: Unseen candidates, shape (N, d), N >= 1.
         box: Of the whole pool.
-        score: What to maximise.
         num_wanted: How many proposals the shortlist is for: so many neighbours of each end point are kept.
         num_restarts: R.
         num_sampled: Size of the random sample.
@@ -160,10 +148,10 @@ def gobi(
         Tuli, Dedhia, Tuli, Jha 2022, arXiv 2205.11656, algorithm 1.
     """
     sample = rng.permutation(len(X))[:num_sampled]
-    by_score = sample[np.argsort(-exhaustive(surrogate, X[sample], score), kind="stable")]
+    by_value = sample[np.argsort(-exhaustive(value, X[sample]), kind="stable")]
     num_best = min(len(sample), (num_restarts + 1) // 2)
-    starts = np.concatenate([by_score[:num_best], rng.choice(sample, num_restarts - num_restarts // 2)])
+    starts = np.concatenate([by_value[:num_best], rng.choice(sample, num_restarts - num_restarts // 2)])
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    ends = ascend(surrogate, X[starts], box, score, num_steps=num_steps, generator=generator)
-    shortlist = np.union1d(nearest(ends, X, box, num_wanted), by_score[:num_wanted])
-    return shortlist[np.argsort(-exhaustive(surrogate, X[shortlist], score), kind="stable")]
+    ends = ascend(value, X[starts], box, num_steps=num_steps, generator=generator)
+    shortlist = np.union1d(nearest(ends, X, box, num_wanted), by_value[:num_wanted])
+    return shortlist[np.argsort(-exhaustive(value, X[shortlist]), kind="stable")]

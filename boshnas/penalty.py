@@ -12,6 +12,7 @@ from scipy.special import log_ndtr
 
 from boshnas.maximize import Box
 from boshnas.surrogates.base import Surrogate
+from boshnas.surrogates.training import in_blocks, one_thread
 
 _NUM_SLOPES = 256  # rows at which the slope of the mean is looked at
 
@@ -34,6 +35,7 @@ class LocalPenalty:
         González, Dai, Hennig, Lawrence 2016, arXiv 1505.08052, section 3.
     """
 
+    @one_thread()
     def __init__(
         self, surrogate: Surrogate, X: NDArray[np.float64], box: Box, best: float, rng: np.random.Generator
     ) -> None:
@@ -55,8 +57,9 @@ class LocalPenalty:
         """
         if len(centers) == 0:
             return np.zeros(len(X))
-        with torch.no_grad():
-            mean, std, _ = (part.numpy() for part in self._surrogate.predict_warped(torch.tensor(centers)))
+        mean, std, _ = in_blocks(
+            lambda rows: torch.stack(self._surrogate.predict_warped(rows)), torch.tensor(centers)
+        ).numpy()
         distance = cdist(self._box.to_unit(X), self._box.to_unit(centers))  # (n, m)
         std = np.maximum(std, 1e-9)
         total: NDArray[np.float64] = log_ndtr((self._lipschitz * distance - self._best + mean) / std).sum(axis=1)

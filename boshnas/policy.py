@@ -4,9 +4,12 @@ from dataclasses import dataclass, fields
 from functools import partial
 
 import numpy as np
+import torch
 
-from boshnas.acquisition import K1, K2, NAMES, Worth, make, uncertainty
+from boshnas.acquisition import K1, K2, NAMES, THOMPSON, make, of_rows, thompson, uncertainty
+from boshnas.adahessian import RowFunction
 from boshnas.errors import InputError
+from boshnas.surrogates.base import Surrogate
 from boshnas.trial import Decision
 
 
@@ -15,7 +18,7 @@ class Policy:
     """How candidates are chosen once the random start is over; `docs/search.md` says how the defaults were.
 
     Attributes:
-        acquisition: What is maximised: log_ei, log_noisy_ei, log_pi or ucb.
+        acquisition: What is maximised: log_ei, log_noisy_ei, log_pi, ucb or thompson.
         k1: Weight of the aleatoric std in the bound and in uncertainty sampling, >= 0.
         k2: Weight of the epistemic std there, >= 0.
         uncertainty_probability: Of taking the most uncertain candidate instead, in [0, 1].
@@ -38,8 +41,9 @@ class Policy:
     exhaustive_up_to: int = 100_000
 
     def __post_init__(self) -> None:
-        if self.acquisition not in NAMES:
-            names = ", ".join(NAMES)
+        known = (*NAMES, THOMPSON)
+        if self.acquisition not in known:
+            names = ", ".join(known)
             raise InputError(f"Policy: acquisition must be one of {names}, got {self.acquisition!r}. Choose one.")
         for field in fields(self)[1:]:
             value = getattr(self, field.name)
@@ -49,17 +53,24 @@ class Policy:
         total = self.uncertainty_probability + self.diversity_probability
         require("Policy", "uncertainty_probability + diversity_probability", total, total <= 1, "at most 1")
 
-    def worth(self, decision: Decision, *, best: float, best_mean: float) -> Worth:
-        """What a decision maximises.
+    def value(
+        self, decision: Decision, surrogate: Surrogate, *, best: float, best_mean: float, rng: np.random.Generator
+    ) -> RowFunction:
+        """What a decision maximises: log worth of features (n, d), shape (n,).
 
         Args:
             decision: Optimise, or look where the uncertainty is greatest.
+            surrogate: Fitted.
             best: Greatest measured value, warped.
             best_mean: Greatest mean of a measured candidate, warped.
+            rng: Draws a function, where one is maximised.
         """
         if decision is Decision.UNCERTAINTY:
-            return partial(uncertainty, k1=self.k1, k2=self.k2)
-        return make(self.acquisition, best=best, best_mean=best_mean, k1=self.k1, k2=self.k2)
+            return of_rows(partial(uncertainty, k1=self.k1, k2=self.k2), surrogate)
+        if self.acquisition == THOMPSON:
+            generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+            return thompson(surrogate.draw(generator), best=best)
+        return of_rows(make(self.acquisition, best=best, best_mean=best_mean, k1=self.k1, k2=self.k2), surrogate)
 
     def draw(self, rng: np.random.Generator) -> Decision:
         """The rule for one proposal."""

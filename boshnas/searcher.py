@@ -5,11 +5,10 @@ from collections.abc import Collection, Mapping
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from boshnas import acquisition
-from boshnas.acquisition import Worth
+from boshnas.adahessian import RowFunction
 from boshnas.batch import Batch, Setting
 from boshnas.errors import InputError
 from boshnas.fitter import Fitter, Measured
@@ -17,7 +16,6 @@ from boshnas.maximize import exhaustive
 from boshnas.policy import Policy, require
 from boshnas.pool import Pool
 from boshnas.surrogates import Surrogate, default
-from boshnas.surrogates.training import one_thread
 from boshnas.trial import Decision, Proposal
 
 _MIN_RESULTS = 2  # one value has no spread: nothing to learn from it
@@ -151,7 +149,6 @@ class Searcher:
         """Ids of `propose`."""
         return [proposal.id for proposal in self.propose(k, pending)]
 
-    @one_thread()
     def propose(self, k: int, pending: Collection[str] = ()) -> list[Proposal]:
         """The next candidates to measure.
 
@@ -208,7 +205,9 @@ class Searcher:
                     batch = self._batch(free, waiting, len(decisions), rng)
                     for earlier in chosen:
                         batch.take(earlier)
-                row = batch.best_by(decision, partial(self._worth, decision), rng)
+                # A draw is for one proposal; any other value serves all of its kind.
+                name = f"{decision} {slot}" if self._policy.acquisition == acquisition.THOMPSON else decision
+                row = batch.best_by(name, partial(self._value, decision, rng), rng)
                 if self._policy.replicate and decision is Decision.OPTIMISE:
                     again = self._worth_measuring_again(row, {*waiting.tolist(), *chosen})
                     if again is not None:
@@ -232,9 +231,9 @@ class Searcher:
         )
         return Batch(self._surrogate(), setting, rng)
 
-    def _worth(self, decision: Decision) -> Worth:
-        """Log worth of beliefs about the warped objective: above its median, where improvements lie, it is linear."""
-        return self._policy.worth(decision, best=self._best(), best_mean=self._best_mean())
+    def _value(self, decision: Decision, rng: np.random.Generator) -> RowFunction:
+        """Log worth of features, of the warped objective: above its median, where improvements lie, it is linear."""
+        return self._policy.value(decision, self._surrogate(), best=self._best(), best_mean=self._best_mean(), rng=rng)
 
     def _worth_measuring_again(self, row: int, busy: Collection[int]) -> int | None:
         """A measured row whose next measurement promises more than that of a new row, if there is one.
@@ -243,15 +242,14 @@ class Searcher:
         """
         rows = [row, *(place for place in self._measured_rows().tolist() if place not in busy)]
         worth = partial(acquisition.log_noisy_ei, best=self._best_mean())
-        values = exhaustive(self._surrogate(), self.pool.X[rows], worth) - self._log_cost()[rows]
+        values = exhaustive(acquisition.of_rows(worth, self._surrogate()), self.pool.X[rows]) - self._log_cost()[rows]
         best = int(values.argmax())
         return None if best == 0 else rows[best]
 
     def _best_mean(self) -> float:
         """Greatest mean of a measured candidate, warped."""
-        measured = torch.tensor(self.pool.X[self._measured_rows()])
-        with torch.no_grad():
-            return float(self._surrogate().predict_warped(measured)[0].max())
+        surrogate = self._surrogate()
+        return float(exhaustive(lambda X: surrogate.predict_pool(X)[0], self.pool.X[self._measured_rows()]).max())
 
     def _measured_rows(self) -> NDArray[np.intp]:
         """Distinct rows with a value, ascending."""

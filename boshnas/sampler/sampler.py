@@ -191,7 +191,7 @@ class BoshnasSampler(BaseSampler):
         order = np.lexsort([-seen.utility, ~seen.complete, ~seen.feasible])
         parents = domain.completed(seen.rows[order], rng)
         appraiser = Appraiser(surrogate=self._surrogate, policy=self._policy, seed=self._seed)
-        return maximise(domain, appraiser.value(domain.space, seen, decision), parents, taken, rng)
+        return maximise(domain, appraiser.value(domain.space, seen, decision, rng), parents, taken, rng)
 
 
 def _seen(study: Study, trial: FrozenTrial, space: SearchSpace) -> History:

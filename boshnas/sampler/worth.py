@@ -40,7 +40,7 @@ class Appraiser:
     policy: Policy
     seed: int
 
-    def value(self, space: SearchSpace, seen: History, decision: Decision) -> RowFunction:
+    def value(self, space: SearchSpace, seen: History, decision: Decision, rng: np.random.Generator) -> RowFunction:
         """Log worth of features (n, d), shape (n,): log acquisition plus log probability of each constraint.
 
         The best value known is the best feasible one; where none is feasible the constraints alone count.
@@ -49,6 +49,7 @@ class Appraiser:
             space: Gives the features.
             seen: At least two distinct points measured.
             decision: Optimise, or look where the uncertainty is greatest.
+            rng: Draws a function, where the policy maximises one.
 
         Reference:
             Gardner, Kusner, Xu, Weinberger, Cunningham 2014, section 3 (expected constrained improvement).
@@ -56,7 +57,9 @@ class Appraiser:
         limits = [self._log_feasibility(space, seen, name) for name in seen.constraints]
         eligible = seen.feasible & seen.complete
         eligible = eligible if eligible.any() else seen.feasible
-        parts = [*limits, self._log_acquisition(space, seen, eligible, limits, decision)] if eligible.any() else limits
+        parts = limits
+        if eligible.any():
+            parts = [*limits, self._log_acquisition(space, seen, eligible, limits, decision, rng)]
         return lambda X: torch.stack([part(X) for part in parts]).sum(0)
 
     def _log_acquisition(
@@ -66,6 +69,7 @@ class Appraiser:
         eligible: NDArray[np.bool_],
         limits: Sequence[RowFunction],
         decision: Decision,
+        rng: np.random.Generator,
     ) -> RowFunction:
         """Above the best of the eligible points and of what is believed of those in flight that will be feasible."""
         waiting = torch.tensor(space.features(seen.waiting))
@@ -79,8 +83,7 @@ class Appraiser:
             rivals = np.concatenate([eligible, likely, np.full(len(failed), False)])
             means = surrogate.predict_warped(torch.tensor(X[rivals]))[0]
         best = float(surrogate.warp_(y[rivals]).max())
-        worth = self.policy.worth(decision, best=best, best_mean=float(means.max()))
-        return lambda X: worth(*surrogate.predict_warped(X))
+        return self.policy.value(decision, surrogate, best=best, best_mean=float(means.max()), rng=rng)
 
     def _believed(self, space: SearchSpace, seen: History) -> tuple[Vector, Vector]:
         """What counts as measured at points in flight, shape (m,), and at those that failed, (f,), at most the median.

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from boshnas.errors import InputError
 from boshnas.posterior import Posterior
 from boshnas.surrogates.repeats import Measurements, gather
-from boshnas.surrogates.training import one_thread
+from boshnas.surrogates.training import in_blocks, one_thread
 from boshnas.surrogates.warp import Warp
 
 Moments = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -30,7 +30,6 @@ MAX_ROWS = 4000
 """Distinct rows that are learned from: a GP's memory grows with their square, its time with their cube."""
 
 _KNOWN_VARIANCE_FLOOR = 1e-6  # of the warped objective
-_BLOCK = 4096  # rows predicted at once: bounds the memory over large pools
 
 
 class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -69,9 +68,8 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Belief about rows, shape (n, d); memory is bounded for any n."""
         check_is_fitted(self)
         rows = torch.tensor(validate_data(self, X, dtype=np.float64, reset=False))
-        with torch.no_grad():
-            blocks = [self.posterior_tensors(block) for block in torch.split(rows, _BLOCK)]
-        mean, epistemic, aleatoric = (torch.cat(parts).numpy() for parts in zip(*blocks, strict=True))
+        belief = in_blocks(lambda block: torch.stack(self._in_own_unit(*self.predict_pool(block))), rows)
+        mean, epistemic, aleatoric = belief.numpy()
         return Posterior(mean, epistemic, aleatoric)
 
     def predict(
@@ -101,6 +99,10 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Belief about rows (n, d) in units of the warped objective."""
         return self._predict(self._scaled(X))
 
+    def predict_pool(self, X: torch.Tensor) -> Moments:
+        """The same where no gradient is wanted: faster, and equal but for rounding to single precision."""
+        return self._predict_pool(self._scaled(X))
+
     def draw(self, generator: torch.Generator) -> Draw:
         """One function that is as likely as the surrogate believes: for Thompson sampling.
 
@@ -121,6 +123,9 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def _predict(self, X: torch.Tensor) -> Moments:
         """Belief about scaled X (n, d); the two deviations are not both 0."""
         raise NotImplementedError
+
+    def _predict_pool(self, X: torch.Tensor) -> Moments:
+        return self._predict(X)
 
     def _measured(self, X: ArrayLike, y: ArrayLike, noise_std: ArrayLike | None) -> Measurements:
         """Checked, objective warped, repeats together; sets the warp."""

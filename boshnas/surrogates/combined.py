@@ -80,9 +80,14 @@ class CombinedSurrogate(Surrogate):
         self.network_weight_ = stacking_weight(network, process, _PRIOR_ROWS)
 
     def _predict(self, X: torch.Tensor) -> Moments:
+        return self._mixed(self.npn_.predict_warped(X), self.gp_.predict_warped(X))
+
+    def _predict_pool(self, X: torch.Tensor) -> Moments:
+        return self._mixed(self.npn_.predict_pool(X), self.gp_.predict_pool(X))
+
+    def _mixed(self, network: Moments, process: Moments) -> Moments:
         w = self.network_weight_
-        net_mean, net_epistemic, net_aleatoric = self.npn_.predict_warped(X)
-        gp_mean, gp_epistemic, gp_aleatoric = self.gp_.predict_warped(X)
+        (net_mean, net_epistemic, net_aleatoric), (gp_mean, gp_epistemic, gp_aleatoric) = network, process
         net_variance = net_epistemic.square() + (self.noise_scale_ - 1) * net_aleatoric.square()
         disagreement = w * (1 - w) * (net_mean - gp_mean).square()
         epistemic = (w * net_variance + (1 - w) * gp_epistemic.square() + disagreement).sqrt()

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from boshnas.surrogates.base import Draw, Moments, Surrogate
 from boshnas.surrogates.repeats import Measurements
-from boshnas.surrogates.training import Shape, adam, unpack
+from boshnas.surrogates.training import Shape, adam, autograd, unpack
 
 _NUM_SYNTHETIC = 128  # rows between and beyond the data at which the student also learns
 
@@ -72,7 +72,7 @@ class TeacherStudentSurrogate(Surrogate):
             return (learned - deviation / scale).square().mean()
 
         start = _initial(X.shape[1], self.hidden_size, generator)
-        self.student_ = adam(loss, start, num_steps=self.num_steps, learning_rate=self.learning_rate)
+        self.student_ = adam(autograd(loss), start, num_steps=self.num_steps, learning_rate=self.learning_rate)
         self.student_scale_ = scale
 
     def _predict(self, X: torch.Tensor) -> Moments:
@@ -99,7 +99,7 @@ class TeacherStudentSurrogate(Surrogate):
             return ((row_weights * squares).sum() + self.weight_decay * decay) / data.count.sum()
 
         start = _initial(X.shape[1], self.hidden_size, generator)
-        return adam(loss, start, num_steps=self.num_steps, learning_rate=self.learning_rate)
+        return adam(autograd(loss), start, num_steps=self.num_steps, learning_rate=self.learning_rate)
 
     def _deviation(self, weights: torch.Tensor, X: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Standard deviation over T sampled networks at X (n, d), shape (n,)."""

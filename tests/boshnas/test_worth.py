@@ -33,7 +33,7 @@ def history(
 def best(seen: History, decision: Decision = Decision.OPTIMISE) -> float:
     appraiser = Appraiser(surrogate=GPSurrogate(), policy=Policy(), seed=0)
     with torch.no_grad():
-        values = appraiser.value(SPACE, seen, decision)(GRID)
+        values = appraiser.value(SPACE, seen, decision, np.random.default_rng(0))(GRID)
     assert torch.isfinite(values).all()
     return float(GRID[values.argmax()])
 
