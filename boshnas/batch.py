@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 from boshnas.adahessian import RowFunction
 from boshnas.maximize import Box, exhaustive, gobi
 from boshnas.penalty import LocalPenalty
+from boshnas.pool import Pool
 from boshnas.surrogates.base import Surrogate
+
+Rows = NDArray[np.intp]
+"""Numbers of rows of a pool, shape (n,)."""
 
 _SHORTLIST = 64  # rows a wanted one; a penalty moves the best no further down
 _MIN_SHORTLIST = 512
-
-Rows = NDArray[np.intp]
+_NUM_PARENTS = 8  # best rows whose neighbours are looked at
+_MAX_STEPS = 10  # of local search
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,22 +29,24 @@ class Setting:
     """What a batch is chosen from.
 
     Attributes:
-        X: Rows of the pool, shape (N, d).
-        free: Which may be chosen, ascending.
+        pool: The candidates; grows where `neighbors` finds new ones.
+        free: Rows that may be chosen, ascending.
         waiting: Which are in flight.
-        log_cost: Of each row, shape (N,); 0 where costs do not count.
+        log_cost: Of some rows; 0 where costs do not count.
         best: Greatest measured value, warped.
         num_wanted: How many will be chosen at most.
         exhaustive_up_to: See `Policy`.
+        neighbors: Rows one step from some rows that may be chosen too; None: the pool is all there is.
     """
 
-    X: NDArray[np.float64]
+    pool: Pool
     free: Rows
     waiting: Rows
-    log_cost: NDArray[np.float64]
+    log_cost: Callable[[Rows], NDArray[np.float64]]
     best: float
     num_wanted: int
     exhaustive_up_to: int
+    neighbors: Callable[[Rows], Rows] | None = None
 
 
 class Batch:
@@ -55,12 +61,13 @@ class Batch:
     def __init__(self, surrogate: Surrogate, setting: Setting, rng: np.random.Generator) -> None:
         self._surrogate = surrogate
         self._setting = setting
-        self._box = Box(setting.X)
+        X = setting.pool.X[setting.free]
+        self._box = Box(X)
         self._centers = setting.waiting
         self._shortlists: dict[str, tuple[Rows, NDArray[np.float64]]] = {}
         self._penalty: LocalPenalty | None = None
         if setting.num_wanted + len(setting.waiting) > 1:
-            self._penalty = LocalPenalty(surrogate, setting.X, self._box, setting.best, rng)
+            self._penalty = LocalPenalty(surrogate, X, self._box, setting.best, rng)
 
     def take(self, row: int) -> None:
         """Note a row that was chosen, here or elsewhere."""
@@ -84,18 +91,39 @@ class Batch:
 
     def _shortlist(self, value: RowFunction, rng: np.random.Generator) -> tuple[Rows, NDArray[np.float64]]:
         """Rows worth a closer look, more than may be chosen, and their value after penalty and cost."""
-        setting, X = self._setting, self._setting.X
+        setting, X = self._setting, self._setting.pool.X
         taken = np.isin(setting.free, self._centers)
         rows = setting.free[~taken]
         if len(rows) > setting.exhaustive_up_to:
             rows = rows[gobi(value, X[rows], self._box, num_wanted=setting.num_wanted, rng=rng)]
-        values = exhaustive(value, X[rows]) - setting.log_cost[rows]
+        values = self._values(value, rows)
+        if setting.neighbors is not None:
+            rows, values = self._climbed(rows, values, value, setting.neighbors)
         kept = np.argsort(-values, kind="stable")[: max(_MIN_SHORTLIST, _SHORTLIST * setting.num_wanted)]
         rows, values = rows[kept], values[kept]
         return rows, values + self._log_penalty(rows, self._centers)
 
+    def _values(self, value: RowFunction, rows: Rows) -> NDArray[np.float64]:
+        return exhaustive(value, self._setting.pool.X[rows]) - self._setting.log_cost(rows)
+
+    def _climbed(
+        self, rows: Rows, values: NDArray[np.float64], value: RowFunction, neighbors: Callable[[Rows], Rows]
+    ) -> tuple[Rows, NDArray[np.float64]]:
+        """The rows, and what local search finds: neighbours of the best, and theirs, while the best gets better."""
+        for _ in range(_MAX_STEPS):
+            parents = rows[np.argsort(-values, kind="stable")[:_NUM_PARENTS]]
+            found = neighbors(parents)
+            new = found[~np.isin(found, np.concatenate([rows, self._centers]))]
+            if len(new) == 0:
+                break
+            best, new_values = values.max(), self._values(value, new)
+            rows, values = np.concatenate([rows, new]), np.concatenate([values, new_values])
+            if new_values.max() <= best:
+                break
+        return rows, values
+
     def _log_penalty(self, rows: Rows, centers: Rows) -> NDArray[np.float64]:
         if self._penalty is None or len(centers) == 0:
             return np.zeros(len(rows))
-        X = self._setting.X
+        X = self._setting.pool.X
         return self._penalty.log_penalty(X[rows], X[centers])

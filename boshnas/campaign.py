@@ -312,7 +312,9 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
             source.add(architecture)
         _restore(store.trials(), source)
         make_searcher = SEARCHERS[settings.surrogate]
-        searcher = make_searcher(source.pool, seed=settings.seed, num_initial=campaign.num_initial)
+        searcher = make_searcher(
+            source.pool, seed=settings.seed, num_initial=campaign.num_initial, neighbors=source.neighbors
+        )
         plan = Plan(
             level_budgets=campaign.level_budgets,
             baselines=[architecture.id for architecture in campaign.baselines.values()],

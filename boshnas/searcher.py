@@ -1,7 +1,7 @@
 """The search policy: measured candidates in, ids of the next ones out."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -18,6 +18,9 @@ from boshnas.pool import Pool
 from boshnas.surrogates import Surrogate, default
 from boshnas.trial import Decision, Proposal
 
+Neighbors = Callable[[Sequence[str]], Sequence[str]]
+"""Ids one step from some ids; those that are new it has put into the pool."""
+
 _MIN_RESULTS = 2  # one value has no spread: nothing to learn from it
 
 
@@ -28,7 +31,7 @@ class Searcher:
     surrogate, unless the policy says otherwise. Proposals in flight or in one batch repel each other.
 
     All randomness is a function of the seed and the number of proposals made: a process that is told the same results
-    in the same order, and is resumed at the same number, proposes the same ids.A surrogate that can start from an
+    in the same order, and is resumed at the same number, proposes the same ids. A surrogate that can start from an
     earlier fit starts from the one to the first four fifths of the results or more: a resumed process makes it again.
 
     Args:
@@ -40,6 +43,8 @@ class Searcher:
         policy: How the others are chosen.
         costs: Expected cost of measuring each id of the pool, any unit, > 0: the acquisition is then per unit of cost.
         num_proposed: Proposals made before, by a process that this one resumes.
+        neighbors: Of a space that is too large to list: local search goes on from the best of the pool. What it passes
+            joins the pool, but is no candidate of later proposals unless they pass it too.
 
     Raises:
         InputError: If a number is out of its range, or a cost is missing.
@@ -65,6 +70,7 @@ class Searcher:
         policy: Policy | None = None,
         costs: Mapping[str, float] | None = None,
         num_proposed: int = 0,
+        neighbors: Neighbors | None = None,
     ) -> None:
         for name, value in {"seed": seed, "num_initial": num_initial}.items():
             require("Searcher", name, value, value >= 0, ">= 0")
@@ -74,7 +80,8 @@ class Searcher:
         self._seed = seed
         self._num_initial = num_initial
         self._log_costs = {id_: _checked_log_cost(id_, cost) for id_, cost in (costs or {}).items()}
-        self._candidates: list[str] | None = None
+        self._neighbors = neighbors
+        self.set_candidates(None)
         self._measured: list[Measured] = []
         self._told: dict[str, None] = {}
         self._num_stale_rounds = 0
@@ -103,12 +110,14 @@ class Searcher:
         """Limit what may be proposed; results of the others still teach the surrogate.
 
         Args:
-            ids: Members of the pool; None lifts the limit.
+            ids: Members of the pool; None: all of it.
 
         Raises:
             InputError: If an id is not in the pool.
         """
         self._require_known(ids or ())
+        if ids is None and self._neighbors is not None:
+            ids = self.pool.ids  # as they are now: what local search adds is no candidate
         self._candidates = None if ids is None else list(ids)
 
     def tell(self, results: Mapping[str, float | None], noise_std: Mapping[str, float] | None = None) -> None:
@@ -221,15 +230,21 @@ class Searcher:
         self, free: NDArray[np.intp], waiting: NDArray[np.intp], num_wanted: int, rng: np.random.Generator
     ) -> Batch:
         setting = Setting(
-            X=self.pool.X,
+            pool=self.pool,
             free=free,
             waiting=waiting,
-            log_cost=self._log_cost(),
+            log_cost=self._log_cost,
             best=self._best(),
             num_wanted=num_wanted,
             exhaustive_up_to=self._policy.exhaustive_up_to,
+            neighbors=None if self._neighbors is None else partial(self._new_neighbors, self._neighbors),
         )
         return Batch(self._surrogate(), setting, rng)
+
+    def _new_neighbors(self, neighbors: Neighbors, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Rows one step from some rows, but those that were told."""
+        ids = neighbors([self.pool.ids[row] for row in rows])
+        return self.pool.rows([id_ for id_ in dict.fromkeys(ids) if id_ not in self._told])
 
     def _value(self, decision: Decision, rng: np.random.Generator) -> RowFunction:
         """Log worth of features, of the warped objective: above its median, where improvements lie, it is linear."""
@@ -242,7 +257,9 @@ class Searcher:
         """
         rows = [row, *(place for place in self._measured_rows().tolist() if place not in busy)]
         worth = partial(acquisition.log_noisy_ei, best=self._best_mean())
-        values = exhaustive(acquisition.of_rows(worth, self._surrogate()), self.pool.X[rows]) - self._log_cost()[rows]
+        values = exhaustive(acquisition.of_rows(worth, self._surrogate()), self.pool.X[rows]) - self._log_cost(
+            np.array(rows)
+        )
         best = int(values.argmax())
         return None if best == 0 else rows[best]
 
@@ -255,12 +272,13 @@ class Searcher:
         """Distinct rows with a value, ascending."""
         return np.unique(self.pool.rows([entry.id for entry in self._measured]))
 
-    def _log_cost(self) -> NDArray[np.float64]:
+    def _log_cost(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         if not self._log_costs:
-            return np.zeros(len(self.pool))
-        missing = [id_ for id_ in self.pool.ids if id_ not in self._log_costs]
+            return np.zeros(len(rows))
+        ids = [self.pool.ids[row] for row in rows]
+        missing = [id_ for id_ in ids if id_ not in self._log_costs]
         require("Searcher", "costs", missing[:1], not missing, "known for every id of the pool")
-        return np.array([self._log_costs[id_] for id_ in self.pool.ids])
+        return np.array([self._log_costs[id_] for id_ in ids])
 
     def _best(self) -> float:
         """Greatest measured value, warped."""

@@ -14,6 +14,7 @@ from design_space.encoding import encode
 from design_space.hierarchy import first_candidates, refine
 from design_space.neighbors import best_parent
 from design_space.space import DesignSpace
+from design_space.variation import mutations
 
 MAX_CANDIDATES = 20_000
 MAX_REFINED = 2_000
@@ -23,13 +24,17 @@ NUM_NEIGHBORS = 5
 
 @dataclass
 class SpaceSource:
-    """Candidates of a design space; fills the searcher's pool level by level."""
+    """Candidates of a design space; fills the searcher's pool level by level.
+
+    Where a level has more members than candidates, local search goes on from them: see `neighbors`.
+    """
 
     space: DesignSpace
     seed: int
     architectures: dict[str, Architecture] = field(default_factory=dict)
     pool: Pool = field(init=False)
-    _num_coarser: dict[int, int] = field(default_factory=dict)
+    _opened: dict[int, Sequence[str]] = field(default_factory=dict)  # candidates of the levels
+    _level: int = 1
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng([self.seed, 1])
@@ -48,25 +53,42 @@ class SpaceSource:
 
     def open_level(self, level: int, scores: Mapping[str, float]) -> Sequence[str]:
         """Level 1 whole; a finer level around the best of the coarser ones and their neighbours."""
-        if level == 1:
-            return self._first
+        self._level = level
+        self._opened[level] = self._first if level == 1 else self._refined(level, scores)
+        return self._opened[level]
+
+    def _refined(self, level: int, scores: Mapping[str, float]) -> Sequence[str]:
         ranked = sorted((id_ for id_ in scores if id_ in self.pool), key=lambda id_: (-scores[id_], id_))[:NUM_BEST]
         best = [self.architectures[id_] for id_ in ranked]
         if not best:
             best = self.space.sample(level, NUM_BEST, np.random.default_rng([self.seed, level]))
-        num_coarser = self._num_coarser.setdefault(level, len(self.pool))
-        coarser = [self.architectures[id_] for id_ in self.pool.ids[:num_coarser]]
-        neighbors = self._neighbors(best, coarser)
+        coarser = [id_ for opened, ids in self._opened.items() if opened < level for id_ in ids]
+        neighbors = self._nearest(best, [self.architectures[id_] for id_ in dict.fromkeys([*self._first, *coarser])])
         rng = np.random.default_rng([self.seed, level])
-        found = refine(self.space, level, best, neighbors, MAX_REFINED, rng)
-        if not found:
+        return self._added(refine(self.space, level, best, neighbors, MAX_REFINED, rng))
+
+    def neighbors(self, ids: Sequence[str]) -> Sequence[str]:
+        """The members of the open level one mutation from some architectures, known and in the pool from now on.
+
+        None where all members are candidates already.
+        """
+        if self._level == 1 and len(self._first) < MAX_CANDIDATES:
             return []
-        ids = [architecture.id for architecture in found]
-        self.architectures |= dict(zip(ids, found, strict=True))
-        self.pool.extend(ids, encode(self.space, found))
+        found: dict[Architecture, None] = {}
+        for id_ in ids:
+            found.update(dict.fromkeys(mutations(self.space, self._level, self.architectures[id_])))
+        return self._added(list(found))
+
+    def _added(self, architectures: Sequence[Architecture]) -> Sequence[str]:
+        """Their ids; those that are new are known and in the pool from now on."""
+        ids = [architecture.id for architecture in architectures]
+        new = {id_: one for id_, one in zip(ids, architectures, strict=True) if id_ not in self.pool}
+        if new:
+            self.architectures |= new
+            self.pool.extend(list(new), encode(self.space, list(new.values())))
         return ids
 
-    def _neighbors(self, best: Sequence[Architecture], others: Sequence[Architecture]) -> list[Architecture]:
+    def _nearest(self, best: Sequence[Architecture], others: Sequence[Architecture]) -> list[Architecture]:
         """The architectures at the least graph edit distance from each of the best, these among them."""
         costs = EditCosts.of(self.space)
         matrix = edit_distances(Graphs(best, costs), Graphs(others, costs), reorder=False)

@@ -199,3 +199,31 @@ def test_overlap_counts_blocks_from_the_input_on(space: DesignSpace):
     nearer = Architecture((*target.layers[:3], sized))
     source.add(nearer)
     assert source.parent(target.id, [far.id, near.id, nearer.id]) == (nearer.id, 7 / 8)
+
+
+def test_local_search_passes_members_of_the_open_level(space: DesignSpace, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(space_source, "MAX_CANDIDATES", 30)
+    source = SpaceSource(space, 0)
+    first = source.open_level(1, {})
+    found = source.neighbors(first[:2])
+    assert set(found) - set(first)
+    for id_ in found:
+        assert space.refusal(source.architectures[id_], 1) is None
+        assert id_ in source.pool
+    assert len(source.neighbors(found[:1])) > 0
+
+
+def test_a_level_that_is_listed_whole_needs_no_local_search(space: DesignSpace):
+    source = SpaceSource(space, 0)
+    first = source.open_level(1, {})
+    assert source.neighbors(first[:2]) == []
+    finer = source.open_level(2, scores(source, first[:5]))
+    assert source.neighbors(finer[:2])
+
+
+def test_what_local_search_adds_does_not_change_the_next_level(space: DesignSpace, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(space_source, "MAX_CANDIDATES", 30)
+    plain, searched = SpaceSource(space, 0), SpaceSource(space, 0)
+    known = scores(plain, plain.open_level(1, {})[:5])
+    searched.neighbors(searched.open_level(1, {})[:8])
+    assert plain.open_level(2, known) == searched.open_level(2, known)

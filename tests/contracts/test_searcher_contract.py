@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -340,3 +341,50 @@ def test_converged_when_the_best_has_not_moved() -> None:
     assert search.converged
     search.tell({"arch7": 4.0})
     assert not search.converged
+
+
+def implicit(num_listed: int, num_proposed: int = 0) -> Searcher:
+    """A search of the points of a 21 × 21 grid, of which the pool lists some; the best is in the middle."""
+    listed = [f"{x},{y}" for x in range(21) for y in range(21)][:num_listed]
+    known = Pool(listed, np.array([[int(part) for part in id_.split(",")] for id_ in listed], dtype=np.float64))
+
+    def neighbors(ids: Sequence[str]) -> list[str]:
+        steps = [(x + i, y + j) for x, y in (map(int, id_.split(",")) for id_ in ids) for i, j in ((1, 0), (0, 1))]
+        found = [f"{x},{y}" for x, y in steps if x < 21 and y < 21]
+        known.extend(found, np.array([[int(part) for part in id_.split(",")] for id_ in found], dtype=np.float64))
+        return found
+
+    return Searcher(known, MODES["gp"], seed=3, num_initial=4, num_proposed=num_proposed, neighbors=neighbors)
+
+
+def height(search: Searcher, ids: list[str]) -> dict[str, float | None]:
+    X = search.pool.X[search.pool.rows(ids)]
+    return dict(zip(ids, (-((X - 10) ** 2).sum(axis=1)).tolist(), strict=True))
+
+
+def test_local_search_leaves_the_listed_candidates() -> None:
+    search = implicit(60)  # columns 0, 1 and most of 2
+    found: list[float] = []
+    for _ in range(12):
+        results = height(search, search.ask(2))
+        found += [value for value in results.values() if value is not None]
+        search.tell(results)
+    assert max(found[:4]) < -60
+    assert max(found) >= -4
+
+
+def test_local_search_goes_on_the_same_after_a_resume() -> None:
+    whole = implicit(60)
+    told = [height(whole, ids) for ids in (whole.ask(2),)]
+    for results in told:
+        whole.tell(results)
+    for _ in range(5):
+        told.append(height(whole, whole.ask(2)))
+        whole.tell(told[-1])
+    resumed = implicit(60)
+    for results in told:
+        X = np.array([[int(part) for part in id_.split(",")] for id_ in results], dtype=np.float64)
+        resumed.pool.extend(list(results), X)
+        resumed.tell(results)
+    resumed.resume(whole.num_proposed)
+    assert resumed.ask(3) == whole.ask(3)
