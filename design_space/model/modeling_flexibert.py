@@ -1,7 +1,8 @@
 """FlexiBERT: an encoder whose layers each have their own operation, heads, hidden size and feed-forward stack.
 
-Embeddings, layers, the encoder and its heads, from top to bottom; what mixes the tokens is in `operations_flexibert`.
-It travels with an export, so it imports torch, transformers and safetensors alone.
+Embeddings, layers, the encoder and its heads, from top to bottom; what mixes the tokens is in `operations_flexibert`,
+which of them see each other in `masking_flexibert`. It travels with an export, so it imports torch, transformers and
+safetensors alone.
 
 Symbols: B sequences, T tokens, h hidden size.
 
@@ -29,7 +30,8 @@ from transformers.modeling_outputs import (
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_flexibert import FlexiBertConfig
-from .operations_flexibert import OPERATIONS, DynamicConvolution, SelfAttention, TokenMask, is_readable
+from .masking_flexibert import TokenMask, is_readable
+from .operations_flexibert import OPERATIONS, DynamicConvolution, SelfAttention
 
 IGNORED_LABEL = -100
 
