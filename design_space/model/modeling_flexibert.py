@@ -213,6 +213,7 @@ class FlexiBertModel(FlexiBertPreTrainedModel):
         inputs_embeds: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
+        document_ids: Tensor | None = None,
     ) -> BaseModelOutput:
         """Encode.
 
@@ -223,6 +224,8 @@ class FlexiBertModel(FlexiBertPreTrainedModel):
             inputs_embeds: Word embeddings, shape (B, T, width of the first layer), instead of `input_ids`.
             output_attentions: Also return the probabilities of each layer.
             output_hidden_states: Also return the embeddings and each layer's output.
+            document_ids: Which document each token of a packed row belongs to, integers that do not decrease along the
+                row, padding included, shape (B, T). Each document is encoded as if it were alone; one a row where None.
 
         Returns:
             `last_hidden_state` of shape (B, T, hidden size of the last layer), and what was asked for; a plain tuple
@@ -230,14 +233,16 @@ class FlexiBertModel(FlexiBertPreTrainedModel):
 
         Raises:
             ValueError: If both or neither of ids and embeddings are given, the sequence is too long, an id is beyond
-                its embeddings, the mask has another shape, or a layer has no attention to return.
+                its embeddings, mask or documents have another shape, documents decrease or are no integers, or a layer
+                has no attention to return.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("FlexiBertModel: give either input_ids or inputs_embeds, not both and not neither.")
         _check_ids("input_ids", input_ids, self.config.vocab_size)
         _check_ids("token_type_ids", token_type_ids, self.config.type_vocab_size)
         words = self.embeddings.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
-        self._check_shapes(words, attention_mask)
+        self._check_shapes(words, attention_mask, document_ids)
+        _check_documents(document_ids)
         if token_type_ids is None:
             token_type_ids = torch.zeros(words.shape[:2], dtype=torch.long, device=words.device)
         output_attentions = self.config.output_attentions if output_attentions is None else output_attentions
@@ -246,7 +251,7 @@ class FlexiBertModel(FlexiBertPreTrainedModel):
         )
         if output_attentions:
             self._check_attentions()
-        mask = TokenMask.from_attention_mask(attention_mask, words)
+        mask = TokenMask.from_attention_mask(attention_mask, words, document_ids)
         x = self.embeddings(words, token_type_ids, mask.positions)
         hidden_states, attentions = [x], []
         for layer in self.layers:
@@ -261,17 +266,18 @@ class FlexiBertModel(FlexiBertPreTrainedModel):
             attentions=tuple(attentions) if output_attentions else None,
         )
 
-    def _check_shapes(self, words: Tensor, attention_mask: Tensor | None) -> None:
+    def _check_shapes(self, words: Tensor, attention_mask: Tensor | None, document_ids: Tensor | None) -> None:
         if words.shape[1] > self.config.max_position_embeddings:
             raise ValueError(
                 f"FlexiBertModel: a sequence must have at most max_position_embeddings = "
                 f"{self.config.max_position_embeddings} tokens, got {words.shape[1]}. Truncate it."
             )
-        if attention_mask is not None and attention_mask.shape != words.shape[:2]:
-            raise ValueError(
-                f"FlexiBertModel: attention_mask must have the shape {tuple(words.shape[:2])} of the tokens, got "
-                f"{tuple(attention_mask.shape)}."
-            )
+        for name, given in (("attention_mask", attention_mask), ("document_ids", document_ids)):
+            if given is not None and given.shape != words.shape[:2]:
+                raise ValueError(
+                    f"FlexiBertModel: {name} must have the shape {tuple(words.shape[:2])} of the tokens, got "
+                    f"{tuple(given.shape)}."
+                )
 
     def _check_attentions(self) -> None:
         assert self.config.model_dict is not None
@@ -293,6 +299,24 @@ def _check_ids(name: str, ids: Tensor | None, limit: int, ignored: int | None = 
     if wrong.any():
         allowed = f"in 0 to {limit - 1}" + ("" if ignored is None else f", or {ignored} for no label")
         raise ValueError(f"{name} must be {allowed}, got {int(ids[wrong][0])}.")
+
+
+def _check_documents(document_ids: Tensor | None) -> None:
+    """Refuse what numbers no documents; their order only where it may be looked at."""
+    if document_ids is None:
+        return
+    if document_ids.is_floating_point() or document_ids.dtype == torch.bool:
+        raise ValueError(f"FlexiBertModel: document_ids must be integers, got {document_ids.dtype}.")
+    if not is_readable(document_ids):
+        return
+    wrong = (document_ids[:, 1:] < document_ids[:, :-1]).nonzero()
+    if len(wrong):
+        row, place = wrong[0].tolist()
+        first, then = document_ids[row, place : place + 2].tolist()
+        raise ValueError(
+            f"FlexiBertModel: document_ids must not decrease along a row, got {first} before {then} at token "
+            f"{place + 1} of row {row}. Number documents, and padding after them, in their order."
+        )
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -344,6 +368,7 @@ class FlexiBertForMaskedLM(FlexiBertPreTrainedModel):
         labels: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
+        document_ids: Tensor | None = None,
     ) -> MaskedLMOutput:
         """Score every token of the vocabulary at every place.
 
@@ -364,6 +389,7 @@ class FlexiBertForMaskedLM(FlexiBertPreTrainedModel):
             inputs_embeds,
             output_attentions,
             output_hidden_states,
+            document_ids,
             return_dict=True,
         )
         logits = self.lm_head(output.last_hidden_state)

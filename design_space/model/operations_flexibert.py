@@ -162,8 +162,8 @@ class SelfAttention(nn.Module):
 class LinearTransform(nn.Module):
     """Real part of the 2-D discrete Fourier transform (dft), or 2-D discrete cosine transform (dct-II).
 
-    Both run over the real tokens of each row and over the whole hidden width, and nothing is dropped out of them. With
-    relative positions, attention by distance alone is added.
+    Both run over the real tokens of each document and over the whole hidden width, and nothing is dropped out of them.
+    With relative positions, attention by distance alone is added.
 
     Reference: Lee-Thorp et al. (2022), "FNet", arXiv:2105.03824, section 3.2.
     """
@@ -190,7 +190,7 @@ class LinearTransform(nn.Module):
         return mixed + self.dropout(self.output(context)), probabilities
 
     def _transform(self, x: Tensor, mask: TokenMask) -> Tensor:
-        if self.kind == "dft" and mask.real is None:
+        if self.kind == "dft" and mask.sees is None:
             norm = "ortho" if self.orthonormal else "backward"
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
             transformed: Tensor = torch.fft.fft2(wide, norm=norm)
@@ -236,9 +236,10 @@ class DynamicConvolution(nn.Module):
         heads = (split_heads(part, self.num_heads) for part in (query, self.key(x), self.value(x)))
         context, probabilities = self.attention(*heads, mask, output_attentions)
         spans = windows(mask.zero_padding(x), self.kernel_size)
-        span = sum(shifted * weight for shifted, weight in zip(spans, self.depthwise, strict=True))
+        taps = (shifted * weight for shifted, weight in zip(spans, self.depthwise, strict=True))
+        span = sum(mask.within_documents(taps, self.kernel_size))
         kernel = self.kernel(self.pointwise(span) * query).unflatten(-1, (self.num_heads, self.kernel_size))
-        weights = kernel.softmax(dim=-1).unbind(-1)
+        weights = mask.within_documents(kernel.softmax(dim=-1).unbind(-1), self.kernel_size)
         values = mask.zero_padding(self.convolved(x)).unflatten(-1, (self.num_heads, -1))
         local = sum(
             shifted * weight[..., None]
