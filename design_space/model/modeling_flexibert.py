@@ -319,9 +319,14 @@ def _check_documents(document_ids: Tensor | None) -> None:
         )
 
 
-def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over the labelled rows in nats, in float32 at least."""
-    return F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), labels)
+def _cross_entropy(logits: Tensor, labels: Tensor, num_items: Tensor | int | None = None) -> Tensor:
+    """Mean over the labelled rows, or their sum over `num_items`, in nats, in float32 at least."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if num_items is None:
+        return F.cross_entropy(logits, labels)
+    if isinstance(num_items, Tensor):
+        num_items = num_items.to(logits.device)
+    return F.cross_entropy(logits, labels, reduction="sum") / num_items
 
 
 class MaskedLMHead(nn.Module):
@@ -342,6 +347,8 @@ class FlexiBertForMaskedLM(FlexiBertPreTrainedModel):
     """Predicts masked tokens; the output embeddings are the input ones."""
 
     _tied_weights_keys = {"lm_head.decoder.weight": "flexibert.embeddings.word_embeddings.weight"}
+    # The Trainer hands over the number of predicted tokens of all accumulated batches and devices.
+    accepts_loss_kwargs = True
 
     def __init__(self, config: FlexiBertConfig) -> None:
         super().__init__(config)
@@ -369,19 +376,29 @@ class FlexiBertForMaskedLM(FlexiBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         document_ids: Tensor | None = None,
+        prediction_positions: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> MaskedLMOutput:
-        """Score every token of the vocabulary at every place.
+        """Score every token of the vocabulary at every place, or only where something is to be predicted.
 
-        `labels` are the ids to predict, −100 where there is nothing to predict, shape (B, T); all else as for
-        `FlexiBertModel`.
+        `labels` are the ids to predict, −100 where there is nothing to predict, shape (B, T). With
+        `prediction_positions`, places in the own row of shape (B, P), only these P tokens a row are scored and `labels`
+        has their shape; a row with fewer fills up with any place and the label −100. Every tensor keeps the rows as its
+        first axis, so that a batch may be split among devices. All else as for `FlexiBertModel`.
 
         Returns:
-            `logits` of shape (B, T, vocabulary) and, with labels, the mean cross-entropy in nats as `loss`.
+            `logits` of shape (B, T, vocabulary), or (B, P, vocabulary), and, with labels, the mean cross-entropy in
+            nats as `loss`; with `num_items_in_batch` the sum over that number, so that the losses of accumulated
+            batches add up to the mean over all of their predicted tokens.
 
         Raises:
-            ValueError: As for `FlexiBertModel`, or if a label is beyond the vocabulary.
+            ValueError: As for `FlexiBertModel`, if a label is beyond the vocabulary, a position beyond the row, or
+                positions and labels differ in shape.
         """
         _check_ids("labels", labels, self.lm_head.decoder.out_features, IGNORED_LABEL)
+        given = input_ids if inputs_embeds is None else inputs_embeds
+        if given is not None and prediction_positions is not None:
+            _check_positions(prediction_positions, labels, *given.shape[:2])
         output = self.flexibert(
             input_ids,
             attention_mask,
@@ -392,11 +409,29 @@ class FlexiBertForMaskedLM(FlexiBertPreTrainedModel):
             document_ids,
             return_dict=True,
         )
-        logits = self.lm_head(output.last_hidden_state)
-        loss = None if labels is None else _cross_entropy(logits.flatten(0, 1), labels.flatten())
+        states = output.last_hidden_state
+        if prediction_positions is not None:
+            states = states.gather(1, prediction_positions[..., None].expand(-1, -1, states.shape[-1]))
+        logits = self.lm_head(states)
+        loss = None
+        if labels is not None:
+            loss = _cross_entropy(logits.flatten(0, 1), labels.flatten(), num_items_in_batch)
         return MaskedLMOutput(
             loss=loss, logits=logits, hidden_states=output.hidden_states, attentions=output.attentions
         )
+
+
+def _check_positions(positions: Tensor, labels: Tensor | None, num_rows: int, num_tokens: int) -> None:
+    if positions.dim() != 2 or len(positions) != num_rows:
+        raise ValueError(
+            f"prediction_positions must have the shape ({num_rows}, predictions a row), got {tuple(positions.shape)}. "
+            "Give places in their own row, and the label -100 where a row has fewer."
+        )
+    if labels is not None and labels.shape != positions.shape:
+        raise ValueError(
+            f"labels must have the shape {tuple(positions.shape)} of prediction_positions, got {tuple(labels.shape)}."
+        )
+    _check_ids("prediction_positions", positions, num_tokens)
 
 
 def _classifier_dropout(config: FlexiBertConfig) -> nn.Dropout:
