@@ -26,6 +26,23 @@ class StepReporter(TrainerCallback):
         self._report(state.global_step, state.max_steps)
 
 
+class EpochReporter(TrainerCallback):
+    """Hands the number of each pass over the data to a function before it begins, in a resumed run too.
+
+    Args:
+        report: Called with the number of passes before this one.
+    """
+
+    def __init__(self, report: Callable[[int], object]) -> None:
+        self._report = report
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Report."""
+        self._report(int(state.epoch or 0))
+
+
 class StopOnDivergence(TrainerCallback):
     """Ends a run whose loss is NaN or infinite."""
 

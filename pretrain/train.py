@@ -12,18 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
-from transformers import (
-    DataCollatorForLanguageModeling,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    Trainer,
-    TrainingArguments,
-)
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 
 from design_space.architecture import Architecture
 from design_space.errors import InputError
 from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
-from pretrain.callbacks import DivergedError, StepReporter, StopOnDivergence
+from pretrain.callbacks import DivergedError, EpochReporter, StepReporter, StopOnDivergence
+from pretrain.collate import Example, MaskingCollator
 from pretrain.corpus import PackedCorpus
 
 MAX_HELD_OUT_BLOCKS = 256
@@ -50,34 +45,22 @@ class PretrainResult:
     params: int
 
 
-class _Blocks(Dataset[dict[str, torch.Tensor]]):
-    """Packed blocks as the Trainer reads them."""
+class _Blocks(Dataset[Example]):
+    """Packed blocks as the collator reads them.
+
+    Attributes:
+        epoch: Passes over the blocks so far, in memory that data-loader workers share.
+    """
 
     def __init__(self, blocks: NDArray[np.int32]) -> None:
         self._blocks = blocks
+        self.epoch = torch.zeros((), dtype=torch.long).share_memory_()
 
     def __len__(self) -> int:
         return len(self._blocks)
 
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        return {"input_ids": torch.from_numpy(np.asarray(self._blocks[index]).astype(np.int64))}
-
-
-class _Collator(DataCollatorForLanguageModeling):
-    """Dynamic masking; packed blocks have no padding, so no attention mask is handed to the model."""
-
-    def torch_call(self, examples: list[Any]) -> dict[str, Any]:
-        if self.generator is None:
-            self.create_rng()
-        ids = torch.stack([example["input_ids"] for example in examples])
-        special = torch.isin(ids, torch.tensor(self.tokenizer.all_special_ids))
-        inputs, labels = self.torch_mask_tokens(ids, special_tokens_mask=special)
-        if (labels == -100).all() and not special.all():
-            # Nothing was drawn to predict, and the mean over nothing is NaN: predict the first ordinary token.
-            row, column = (~special).nonzero()[0].tolist()
-            labels[row, column] = ids[row, column]
-            inputs[row, column] = self.tokenizer.mask_token_id
-        return {"input_ids": inputs, "labels": labels}
+    def __getitem__(self, index: int) -> Example:
+        return Example(self._blocks[index], index, int(self.epoch))
 
 
 def build_model(
@@ -130,13 +113,16 @@ def pretrain(
     """
     if len(tokenizer) > model.config.vocab_size:
         raise InputError(f"tokenizer: must fit the model's {model.config.vocab_size} entries, has {len(tokenizer)}.")
+    train, held_out_blocks = _Blocks(corpus.train), _Blocks(corpus.held_out[:MAX_HELD_OUT_BLOCKS])
+    # Held-out blocks stay in the epoch 0: their masks are the same in every evaluation.
+    told = [EpochReporter(train.epoch.fill_), *([StepReporter(report)] if report else [])]
     trainer = Trainer(
         model=model,
         args=arguments,
-        data_collator=_Collator(tokenizer, mlm_probability=mlm_probability, seed=arguments.seed),
-        train_dataset=_Blocks(corpus.train),
-        eval_dataset=_Blocks(corpus.held_out[:MAX_HELD_OUT_BLOCKS]),
-        callbacks=[StopOnDivergence(), *([StepReporter(report)] if report else [])],
+        data_collator=MaskingCollator(tokenizer, mlm_probability=mlm_probability, seed=arguments.seed),
+        train_dataset=train,
+        eval_dataset=held_out_blocks,
+        callbacks=[StopOnDivergence(), *told],
     )
     start = time.monotonic()
     output = trainer.train()

@@ -35,7 +35,12 @@ AUTO_CLASSES: dict[Any, type[FlexiBertPreTrainedModel]] = {
     AutoModelForSequenceClassification: FlexiBertForSequenceClassification,
     AutoModelForTokenClassification: FlexiBertForTokenClassification,
 }
-_CODE = ("configuration_flexibert.py", "operations_flexibert.py", "modeling_flexibert.py")
+_CODE = (
+    "configuration_flexibert.py",
+    "masking_flexibert.py",
+    "operations_flexibert.py",
+    "modeling_flexibert.py",
+)
 
 
 def save_self_contained(

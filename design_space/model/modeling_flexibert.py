@@ -1,7 +1,8 @@
 """FlexiBERT: an encoder whose layers each have their own operation, heads, hidden size and feed-forward stack.
 
-Embeddings, layers, the encoder and its heads, from top to bottom; what mixes the tokens is in `operations_flexibert`.
-It travels with an export, so it imports torch, transformers and safetensors alone.
+Embeddings, layers, the encoder and its heads, from top to bottom; what mixes the tokens is in `operations_flexibert`,
+which of them see each other in `masking_flexibert`. It travels with an export, so it imports torch, transformers and
+safetensors alone.
 
 Symbols: B sequences, T tokens, h hidden size.
 
@@ -29,7 +30,8 @@ from transformers.modeling_outputs import (
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_flexibert import FlexiBertConfig
-from .operations_flexibert import OPERATIONS, DynamicConvolution, SelfAttention, TokenMask, is_readable
+from .masking_flexibert import TokenMask, is_readable
+from .operations_flexibert import OPERATIONS, DynamicConvolution, SelfAttention
 
 IGNORED_LABEL = -100
 
@@ -211,6 +213,7 @@ class FlexiBertModel(FlexiBertPreTrainedModel):
         inputs_embeds: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
+        document_ids: Tensor | None = None,
     ) -> BaseModelOutput:
         """Encode.
 
@@ -221,6 +224,8 @@ class FlexiBertModel(FlexiBertPreTrainedModel):
             inputs_embeds: Word embeddings, shape (B, T, width of the first layer), instead of `input_ids`.
             output_attentions: Also return the probabilities of each layer.
             output_hidden_states: Also return the embeddings and each layer's output.
+            document_ids: Which document each token of a packed row belongs to, integers that do not decrease along the
+                row, padding included, shape (B, T). Each document is encoded as if it were alone; one a row where None.
 
         Returns:
             `last_hidden_state` of shape (B, T, hidden size of the last layer), and what was asked for; a plain tuple
@@ -228,14 +233,16 @@ class FlexiBertModel(FlexiBertPreTrainedModel):
 
         Raises:
             ValueError: If both or neither of ids and embeddings are given, the sequence is too long, an id is beyond
-                its embeddings, the mask has another shape, or a layer has no attention to return.
+                its embeddings, mask or documents have another shape, documents decrease or are no integers, or a layer
+                has no attention to return.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("FlexiBertModel: give either input_ids or inputs_embeds, not both and not neither.")
         _check_ids("input_ids", input_ids, self.config.vocab_size)
         _check_ids("token_type_ids", token_type_ids, self.config.type_vocab_size)
         words = self.embeddings.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
-        self._check_shapes(words, attention_mask)
+        self._check_shapes(words, attention_mask, document_ids)
+        _check_documents(document_ids)
         if token_type_ids is None:
             token_type_ids = torch.zeros(words.shape[:2], dtype=torch.long, device=words.device)
         output_attentions = self.config.output_attentions if output_attentions is None else output_attentions
@@ -244,7 +251,7 @@ class FlexiBertModel(FlexiBertPreTrainedModel):
         )
         if output_attentions:
             self._check_attentions()
-        mask = TokenMask.from_attention_mask(attention_mask, words)
+        mask = TokenMask.from_attention_mask(attention_mask, words, document_ids)
         x = self.embeddings(words, token_type_ids, mask.positions)
         hidden_states, attentions = [x], []
         for layer in self.layers:
@@ -259,17 +266,18 @@ class FlexiBertModel(FlexiBertPreTrainedModel):
             attentions=tuple(attentions) if output_attentions else None,
         )
 
-    def _check_shapes(self, words: Tensor, attention_mask: Tensor | None) -> None:
+    def _check_shapes(self, words: Tensor, attention_mask: Tensor | None, document_ids: Tensor | None) -> None:
         if words.shape[1] > self.config.max_position_embeddings:
             raise ValueError(
                 f"FlexiBertModel: a sequence must have at most max_position_embeddings = "
                 f"{self.config.max_position_embeddings} tokens, got {words.shape[1]}. Truncate it."
             )
-        if attention_mask is not None and attention_mask.shape != words.shape[:2]:
-            raise ValueError(
-                f"FlexiBertModel: attention_mask must have the shape {tuple(words.shape[:2])} of the tokens, got "
-                f"{tuple(attention_mask.shape)}."
-            )
+        for name, given in (("attention_mask", attention_mask), ("document_ids", document_ids)):
+            if given is not None and given.shape != words.shape[:2]:
+                raise ValueError(
+                    f"FlexiBertModel: {name} must have the shape {tuple(words.shape[:2])} of the tokens, got "
+                    f"{tuple(given.shape)}."
+                )
 
     def _check_attentions(self) -> None:
         assert self.config.model_dict is not None
@@ -293,9 +301,32 @@ def _check_ids(name: str, ids: Tensor | None, limit: int, ignored: int | None = 
         raise ValueError(f"{name} must be {allowed}, got {int(ids[wrong][0])}.")
 
 
-def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over the labelled rows in nats, in float32 at least."""
-    return F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), labels)
+def _check_documents(document_ids: Tensor | None) -> None:
+    """Refuse what numbers no documents; their order only where it may be looked at."""
+    if document_ids is None:
+        return
+    if document_ids.is_floating_point() or document_ids.dtype == torch.bool:
+        raise ValueError(f"FlexiBertModel: document_ids must be integers, got {document_ids.dtype}.")
+    if not is_readable(document_ids):
+        return
+    wrong = (document_ids[:, 1:] < document_ids[:, :-1]).nonzero()
+    if len(wrong):
+        row, place = wrong[0].tolist()
+        first, then = document_ids[row, place : place + 2].tolist()
+        raise ValueError(
+            f"FlexiBertModel: document_ids must not decrease along a row, got {first} before {then} at token "
+            f"{place + 1} of row {row}. Number documents, and padding after them, in their order."
+        )
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor, num_items: Tensor | int | None = None) -> Tensor:
+    """Mean over the labelled rows, or their sum over `num_items`, in nats, in float32 at least."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if num_items is None:
+        return F.cross_entropy(logits, labels)
+    if isinstance(num_items, Tensor):
+        num_items = num_items.to(logits.device)
+    return F.cross_entropy(logits, labels, reduction="sum") / num_items
 
 
 class MaskedLMHead(nn.Module):
@@ -316,6 +347,8 @@ class FlexiBertForMaskedLM(FlexiBertPreTrainedModel):
     """Predicts masked tokens; the output embeddings are the input ones."""
 
     _tied_weights_keys = {"lm_head.decoder.weight": "flexibert.embeddings.word_embeddings.weight"}
+    # The Trainer hands over the number of predicted tokens of all accumulated batches and devices.
+    accepts_loss_kwargs = True
 
     def __init__(self, config: FlexiBertConfig) -> None:
         super().__init__(config)
@@ -342,19 +375,30 @@ class FlexiBertForMaskedLM(FlexiBertPreTrainedModel):
         labels: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
+        document_ids: Tensor | None = None,
+        prediction_positions: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> MaskedLMOutput:
-        """Score every token of the vocabulary at every place.
+        """Score every token of the vocabulary at every place, or only where something is to be predicted.
 
-        `labels` are the ids to predict, −100 where there is nothing to predict, shape (B, T); all else as for
-        `FlexiBertModel`.
+        `labels` are the ids to predict, −100 where there is nothing to predict, shape (B, T). With
+        `prediction_positions`, places in the own row of shape (B, P), only these P tokens a row are scored and `labels`
+        has their shape; a row with fewer fills up with any place and the label −100. Every tensor keeps the rows as its
+        first axis, so that a batch may be split among devices. All else as for `FlexiBertModel`.
 
         Returns:
-            `logits` of shape (B, T, vocabulary) and, with labels, the mean cross-entropy in nats as `loss`.
+            `logits` of shape (B, T, vocabulary), or (B, P, vocabulary), and, with labels, the mean cross-entropy in
+            nats as `loss`; with `num_items_in_batch` the sum over that number, so that the losses of accumulated
+            batches add up to the mean over all of their predicted tokens.
 
         Raises:
-            ValueError: As for `FlexiBertModel`, or if a label is beyond the vocabulary.
+            ValueError: As for `FlexiBertModel`, if a label is beyond the vocabulary, a position beyond the row, or
+                positions and labels differ in shape.
         """
         _check_ids("labels", labels, self.lm_head.decoder.out_features, IGNORED_LABEL)
+        given = input_ids if inputs_embeds is None else inputs_embeds
+        if given is not None and prediction_positions is not None:
+            _check_positions(prediction_positions, labels, *given.shape[:2])
         output = self.flexibert(
             input_ids,
             attention_mask,
@@ -362,13 +406,32 @@ class FlexiBertForMaskedLM(FlexiBertPreTrainedModel):
             inputs_embeds,
             output_attentions,
             output_hidden_states,
+            document_ids,
             return_dict=True,
         )
-        logits = self.lm_head(output.last_hidden_state)
-        loss = None if labels is None else _cross_entropy(logits.flatten(0, 1), labels.flatten())
+        states = output.last_hidden_state
+        if prediction_positions is not None:
+            states = states.gather(1, prediction_positions[..., None].expand(-1, -1, states.shape[-1]))
+        logits = self.lm_head(states)
+        loss = None
+        if labels is not None:
+            loss = _cross_entropy(logits.flatten(0, 1), labels.flatten(), num_items_in_batch)
         return MaskedLMOutput(
             loss=loss, logits=logits, hidden_states=output.hidden_states, attentions=output.attentions
         )
+
+
+def _check_positions(positions: Tensor, labels: Tensor | None, num_rows: int, num_tokens: int) -> None:
+    if positions.dim() != 2 or len(positions) != num_rows:
+        raise ValueError(
+            f"prediction_positions must have the shape ({num_rows}, predictions a row), got {tuple(positions.shape)}. "
+            "Give places in their own row, and the label -100 where a row has fewer."
+        )
+    if labels is not None and labels.shape != positions.shape:
+        raise ValueError(
+            f"labels must have the shape {tuple(positions.shape)} of prediction_positions, got {tuple(labels.shape)}."
+        )
+    _check_ids("prediction_positions", positions, num_tokens)
 
 
 def _classifier_dropout(config: FlexiBertConfig) -> nn.Dropout:

@@ -223,6 +223,7 @@ def test_an_export_is_the_searchs_model_and_loads_elsewhere(
         "README.md",
         "config.json",
         "configuration_flexibert.py",
+        "masking_flexibert.py",
         "operations_flexibert.py",
         "model.safetensors",
         "modeling_flexibert.py",

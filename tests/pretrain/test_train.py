@@ -1,4 +1,4 @@
-"""Masking and the training run: shares, seeds, the files of a run, and the refusals."""
+"""The training run: seeds, resumption, the files of a run, and the refusals."""
 
 import json
 import math
@@ -10,74 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerFast, Trainer, set_seed
 
 import design_space.model  # noqa: F401  (registers FlexiBERT with the Auto classes)
 from design_space.architecture import Architecture, Layer
 from design_space.errors import InputError
-from pretrain.callbacks import DivergedError
+from pretrain.callbacks import DivergedError, EpochReporter
+from pretrain.collate import MaskingCollator
 from pretrain.config import PretrainArguments
 from pretrain.corpus import PackedCorpus
-from pretrain.train import _Blocks, _Collator, build_model, pretrain
+from pretrain.train import _Blocks, build_model, pretrain
 
-IGNORED = -100
 BATCH = 16
 BLOCK_SIZE = 16
-
-
-def masked(tokenizer: PreTrainedTokenizerFast, seed: int = 0, calls: int = 1, probability: float = 0.15) -> Any:
-    """Ids of 400 blocks of 100, every tenth token special, and what the collator made of them in its last call."""
-    ids = np.random.default_rng(1).integers(5, len(tokenizer), (400, 100)).astype(np.int32)
-    ids[:, ::10] = np.arange(10) % 5
-    blocks = _Blocks(ids)
-    collator = _Collator(tokenizer, mlm_probability=probability, seed=seed)
-    for _ in range(calls):
-        batch = collator([blocks[number] for number in range(len(blocks))])
-    return torch.from_numpy(ids.astype(np.int64)), batch["input_ids"], batch["labels"]
-
-
-def test_shares_of_predicted_masked_replaced_and_kept(tokenizer: PreTrainedTokenizerFast):
-    ids, inputs, labels = masked(tokenizer)
-    predicted = labels != IGNORED
-    # 36,000 tokens may be predicted, about 5,400 are: the tolerances are five standard deviations or more.
-    assert predicted.sum().item() / 36_000 == pytest.approx(0.15, abs=0.01)
-    mask = (inputs == tokenizer.mask_token_id) & predicted
-    replaced = (inputs != ids) & ~mask
-    kept = predicted & (inputs == ids)
-    shares = [part.sum().item() / predicted.sum().item() for part in (mask, replaced, kept)]
-    assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.03)
-    # Random words come from the whole vocabulary.
-    assert inputs[replaced].unique().numel() > 200
-
-
-def test_labels_are_the_tokens_before_masking_and_only_predicted_tokens_change(tokenizer: PreTrainedTokenizerFast):
-    ids, inputs, labels = masked(tokenizer)
-    predicted = labels != IGNORED
-    assert torch.equal(labels[predicted], ids[predicted])
-    assert torch.equal(inputs[~predicted], ids[~predicted])
-
-
-def test_special_tokens_are_never_predicted_nor_changed(tokenizer: PreTrainedTokenizerFast):
-    ids, inputs, labels = masked(tokenizer, probability=0.9)
-    special = ids < 5
-    assert special.sum() == 4_000
-    assert (labels[special] == IGNORED).all()
-    assert torch.equal(inputs[special], ids[special])
-    assert (labels[~special] != IGNORED).float().mean().item() == pytest.approx(0.9, abs=0.01)
-
-
-def test_masking_follows_its_own_seed_alone(tokenizer: PreTrainedTokenizerFast):
-    torch.manual_seed(1)
-    _, one, labels = masked(tokenizer, seed=7)
-    torch.manual_seed(2)
-    _, again, labels_again = masked(tokenizer, seed=7)
-    assert torch.equal(one, again)
-    assert torch.equal(labels, labels_again)
-    assert not torch.equal(labels, masked(tokenizer, seed=8)[2])
-
-
-def test_masking_differs_from_epoch_to_epoch(tokenizer: PreTrainedTokenizerFast):
-    assert not torch.equal(masked(tokenizer, calls=1)[2], masked(tokenizer, calls=2)[2])
 
 
 def test_a_new_model_fits_its_tokenizer(tokenizer: PreTrainedTokenizerFast):
@@ -163,6 +108,50 @@ def test_accumulated_batches_have_the_mean_of_their_losses(
     result = train_tiny(tmp_path, corpus, gradient_accumulation_steps=4, learning_rate=1e-9).result
     assert result.num_tokens == 4 * 4 * BATCH * BLOCK_SIZE
     assert result.loss == pytest.approx(result.held_out_loss, rel=0.1)
+
+
+class Recorder(MaskingCollator):
+    """Keeps what it has made, and the epochs that it was told."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.batches: list[dict[str, torch.Tensor]] = []
+        self.epochs: list[int] = []
+
+    def __call__(self, examples: Any) -> dict[str, torch.Tensor]:
+        self.epochs.append(examples[0].epoch)
+        self.batches.append(super().__call__(examples))
+        return self.batches[-1]
+
+
+def test_a_resumed_run_draws_the_masks_of_an_uninterrupted_one(
+    tokenizer: PreTrainedTokenizerFast, corpus: PackedCorpus, tmp_path: Path
+):
+    # Five batches an epoch: the checkpoint of step 7 lies in the second epoch, the run ends in the third.
+    found = []
+    for checkpoint in (None, str(tmp_path / "checkpoint-7")):
+        set_seed(0)
+        model = build_model(Architecture((Layer("sa", "sdp", 32, 2, (64,)),)), tokenizer, 64)
+        arguments = PretrainArguments(
+            output_dir=str(tmp_path),
+            use_cpu=True,
+            disable_tqdm=True,
+            max_steps=12,
+            save_strategy="steps",
+            save_steps=7,
+            per_device_train_batch_size=8,
+        )
+        blocks, collator = _Blocks(corpus.train[:40]), Recorder(tokenizer)
+        told = [EpochReporter(blocks.epoch.fill_)]
+        trainer = Trainer(model, arguments, collator, train_dataset=blocks, callbacks=told)
+        trainer.train(resume_from_checkpoint=checkpoint)
+        found.append((collator, [part.detach().clone() for part in model.parameters()]))
+    (whole, weights), (resumed, resumed_weights) = found
+    assert whole.epochs == [0] * 5 + [1] * 5 + [2] * 3  # one batch is drawn ahead
+    assert resumed.epochs == whole.epochs[7:]
+    for batch, again in zip(whole.batches[7:], resumed.batches, strict=True):
+        assert all(torch.equal(batch[name], again[name]) for name in batch)
+    assert all(torch.equal(one, two) for one, two in zip(weights, resumed_weights, strict=True))
 
 
 @pytest.mark.parametrize("part", ["train", "held_out"])

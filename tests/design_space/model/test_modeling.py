@@ -29,7 +29,8 @@ from design_space.model import (
     FlexiBertForSequenceClassification,
     FlexiBertModel,
 )
-from design_space.model.operations_flexibert import RelativePositionScores, TokenMask
+from design_space.model.masking_flexibert import TokenMask
+from design_space.model.operations_flexibert import RelativePositionScores
 
 VOCAB, MAX = 40, 16
 LONG = 131  # three blocks of queries, the last one not full
