@@ -24,7 +24,8 @@ from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
 from design_space.model.presets import preset
 from design_space.model.transfer import overlap, transfer
 from pretrain.config import PretrainArguments
-from pretrain.corpus import PackedCorpus, pack, read_documents
+from pretrain.corpus import PackedCorpus, pack
+from pretrain.documents import read_documents
 from pretrain.tokenizer import train_tokenizer
 from pretrain.train import build_model, pretrain
 
@@ -99,7 +100,7 @@ def main() -> None:
     arguments = parser.parse_args()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    documents = list(read_documents([arguments.corpus]))
+    documents = list(read_documents(arguments.corpus))
     tokenizer = train_tokenizer(documents, VOCAB_SIZE)
     corpus = pack(documents, tokenizer, LENGTH)
     half = arguments.steps // 2

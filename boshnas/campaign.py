@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,8 +29,10 @@ from design_space.space import DesignSpace
 from design_space.space_file import preset_names
 from finetune.data import DEMO, HUB, available_tasks, load_task
 from finetune.tasks import GLUE, Task, parse_tasks
-from pretrain.config import Recipe, load_recipe, recipe_names
-from pretrain.corpus import corpus_files, pack, read_documents
+from pretrain.config import Recipe, Source, load_recipe, recipe_names
+from pretrain.corpus import pack
+from pretrain.mixture import Mixture
+from pretrain.progress import counted
 from pretrain.tokenizer import load_tokenizer, train_tokenizer
 
 DEMO_TASKS = "cola,sst2,mrpc,stsb"
@@ -82,6 +84,7 @@ class Campaign:
         gpus: Identifiers of the GPUs to use.
         num_parallel: Evaluations at a time.
         source: Candidates of the space.
+        documents: Text to pre-train on; None where it is the tasks' own.
     """
 
     settings: CampaignSettings
@@ -95,6 +98,7 @@ class Campaign:
     gpus: Sequence[str]
     num_parallel: int
     source: SpaceSource
+    documents: Mixture | None
 
     @property
     def score_name(self) -> str:
@@ -110,7 +114,7 @@ class Campaign:
             "space_content": self.space.content.model_dump(mode="json", by_alias=True, exclude={"constraints"}),
             "seed": settings.seed,
             "data": settings.data,
-            "corpus_paths": corpus_paths(settings),
+            "corpus_paths": [source.source for source in self.worker.pretrain.corpus or ()],
             "worker": self.worker.model_dump(mode="json"),
             "constraints": list(map(str, self.space.constraints)),
             "baselines": list(self.baselines),
@@ -136,7 +140,7 @@ def check(settings: CampaignSettings) -> Campaign:
     if settings.data != DEMO:
         for task in tasks:
             load_task(task, settings.data)
-    corpus_files(corpus_paths(settings))
+    worker = _worker_settings(settings, tasks)
     baselines = _baselines(settings)
     gpus = visible_gpus()
     budgets = split_budget(settings.budget, len(space.levels))
@@ -147,12 +151,13 @@ def check(settings: CampaignSettings) -> Campaign:
         tasks=tasks,
         absent_tasks=absent,
         baselines={name: preset(name) for name in baselines},
-        worker=_worker_settings(settings, tasks),
+        worker=worker,
         level_budgets=budgets,
         num_initial=initial,
         gpus=gpus,
         num_parallel=settings.parallel or len(gpus) or min(MAX_PARALLEL, os.cpu_count() or 1),
         source=SpaceSource(space, settings.seed),
+        documents=Mixture(worker.pretrain.corpus) if worker.pretrain.corpus else None,
     )
 
 
@@ -225,6 +230,7 @@ def _worker_settings(settings: CampaignSettings, tasks: Sequence[Task]) -> Setti
         raise InputError(f"recipe: max_seq_length must be at most {MAX_POSITIONS}, got {recipe.max_seq_length}.")
     if settings.pretrain_steps is not None:
         recipe = _with_steps(recipe, settings.pretrain_steps)
+    recipe = recipe.model_copy(update={"corpus": _corpus(settings, recipe)})
     finetune = DEMO_FINETUNE if is_demo else FinetuneSettings()
     if settings.finetune_steps is not None:
         finetune = finetune.model_copy(update={"max_steps": settings.finetune_steps})
@@ -345,31 +351,35 @@ def prepare(campaign: Campaign, folder: Path) -> None:
             continue
         shutil.rmtree(partial, ignore_errors=True)
         if name == campaign.worker.tokenizer:
-            train_tokenizer(_documents(campaign), recipe.vocab_size).save_pretrained(partial)
+            documents = counted(_documents(campaign), "learning a vocabulary")
+            train_tokenizer(documents, recipe.vocab_size).save_pretrained(partial)
         else:
             tokenizer = load_tokenizer(folder / campaign.worker.tokenizer)
-            pack(_documents(campaign), tokenizer, recipe.max_seq_length).save(partial)
+            pack(counted(_documents(campaign), "tokenising"), tokenizer, recipe.max_seq_length, partial)
         partial.rename(target)
 
 
-def corpus_paths(settings: CampaignSettings) -> list[str]:
-    """Where the text for pre-training lies; empty where it is the tasks' own."""
-    if settings.corpus is not None:
-        return [settings.corpus]
-    if settings.data == DEMO:
-        return [DEMO]
+def _corpus(settings: CampaignSettings, recipe: Recipe) -> tuple[Source, ...] | None:
+    """Text for pre-training: asked for, the recipe's, the demo's, beside the tasks; None where it is the tasks' own."""
     beside = Path(settings.data) / "corpus"
-    return [str(beside)] if settings.data != HUB and beside.is_dir() else []
+    if settings.corpus is not None:
+        return (Source(source=settings.corpus),)
+    if recipe.corpus is not None:
+        return recipe.corpus
+    if settings.data == DEMO:
+        return (Source(source=DEMO),)
+    return (Source(source=str(beside)),) if settings.data != HUB and beside.is_dir() else None
 
 
-def _documents(campaign: Campaign) -> Iterator[str]:
-    paths = corpus_paths(campaign.settings)
-    if paths:
-        yield from read_documents(paths)
-        return
-    for task in campaign.tasks:
-        for row in load_task(task, campaign.settings.data).train:
-            yield from (row[name] for name in task.text_fields)
+def _documents(campaign: Campaign) -> Iterable[str]:
+    if campaign.documents is not None:
+        return campaign.documents
+    return (
+        row[name]
+        for task in campaign.tasks
+        for row in load_task(task, campaign.settings.data).train
+        for name in task.text_fields
+    )
 
 
 def params_of(trial: Trial) -> int:

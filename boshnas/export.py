@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import typer
@@ -33,8 +33,9 @@ from design_space.model.onnx_export import ONNX_FILE, require_onnx, write_onnx
 from finetune.data import load_task
 from finetune.tasks import find_task
 from finetune.train import finetune
+from pretrain.cache import packed
 from pretrain.config import PretrainArguments, Recipe, load_recipe
-from pretrain.corpus import pack, read_documents
+from pretrain.mixture import Mixture
 from pretrain.tokenizer import load_tokenizer
 from pretrain.train import build_model, pretrain
 
@@ -89,9 +90,9 @@ def export(request: ExportRequest) -> Trial:
     settings = Settings.model_validate(identity["worker"])
     if request.task is not None:
         load_task(find_task(request.task), settings.data)
-    recipe = None if request.recipe is None else load_recipe(request.recipe)
+    recipe = None if request.recipe is None else _recipe(request.recipe, settings)
     with folder_written_whole(request.target) as folder, tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        checkpoint, lineage = _checkpoint(request, recipe, trial, settings, identity, Path(scratch))
+        checkpoint, lineage = _checkpoint(request, recipe, trial, settings, Path(scratch))
         is_classifier = request.task is not None
         model_class = FlexiBertForSequenceClassification if is_classifier else FlexiBertForMaskedLM
         model = _loaded(model_class, checkpoint)
@@ -101,6 +102,18 @@ def export(request: ExportRequest) -> Trial:
         if request.onnx:
             write_onnx(model, folder / ONNX_FILE)
     return trial
+
+
+def _recipe(name_or_file: str, settings: Settings) -> Recipe:
+    """Another recipe to train by; the run's text where it names none."""
+    recipe = load_recipe(name_or_file)
+    corpus = recipe.corpus or settings.pretrain.corpus
+    if corpus is None:
+        raise InputError(
+            "--train: the run was pre-trained on its tasks' own text; train needs a run with --corpus, "
+            "or a recipe that names its corpus."
+        )
+    return recipe.model_copy(update={"corpus": corpus})
 
 
 def _loaded(model_class: type[FlexiBertPreTrainedModel], checkpoint: Path) -> FlexiBertPreTrainedModel:
@@ -133,13 +146,12 @@ def _checkpoint(
     recipe: Recipe | None,
     trial: Trial,
     settings: Settings,
-    identity: dict[str, Any],
     scratch: Path,
 ) -> tuple[Path, Lineage]:
     """The checkpoint to export, trained further where asked, and how it came about."""
     checkpoint = job_folder(request.run_folder, trial.number) / CHECKPOINT_FOLDER
     if recipe is not None:
-        checkpoint = _train(request, recipe, trial, settings, identity, scratch / "trained")
+        checkpoint = _train(request, recipe, trial, settings, scratch / "trained")
     task_result = None
     if request.task is not None:
         task = find_task(request.task)
@@ -153,27 +165,24 @@ def _checkpoint(
             save_to=str(scratch / "finetuned"),
         )
         checkpoint = scratch / "finetuned"
+    followed = recipe or settings.pretrain
     return checkpoint, Lineage(
         run=request.run_folder.name,
-        recipe=recipe or settings.pretrain,
+        recipe=followed,
         recipe_name=request.recipe,
         transferred_from=None if request.recipe else trial.parent_id,
         task_result=task_result,
-        corpus=identity.get("corpus_paths") or ["the tasks' own training text"],
+        corpus=[source.source for source in followed.corpus or ()] or ["the tasks' own training text"],
         license=request.license,
         base_model=request.base_model,
     )
 
 
-def _train(
-    request: ExportRequest, recipe: Recipe, trial: Trial, settings: Settings, identity: dict[str, Any], folder: Path
-) -> Path:
-    """Pre-train from scratch by another recipe, on the run's corpus with the run's tokenizer."""
-    paths = identity["corpus_paths"]
-    if not paths:
-        raise InputError("--train: the run was pre-trained on its tasks' own text; train needs a run with --corpus.")
+def _train(request: ExportRequest, recipe: Recipe, trial: Trial, settings: Settings, folder: Path) -> Path:
+    """Pre-train from scratch by another recipe, with the run's tokenizer."""
+    assert recipe.corpus is not None
     tokenizer = load_tokenizer(request.run_folder / settings.tokenizer)
-    corpus = pack(read_documents(paths), tokenizer, recipe.max_seq_length)
+    corpus = packed(Mixture(recipe.corpus), tokenizer, recipe.max_seq_length)
     arguments = PretrainArguments(output_dir=str(folder), seed=trial.seed, **recipe.training_arguments())
     architecture = Architecture.from_model_dict(trial.architecture)
     model = build_model(architecture, tokenizer, max(MAX_POSITIONS, recipe.max_seq_length))

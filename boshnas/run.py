@@ -51,7 +51,7 @@ def command(
     corpus: Annotated[
         str | None,
         typer.Option(
-            help="Text to pre-train on; by default DATA/corpus, else the tasks' own training text.",
+            help="Text to pre-train on; by default the recipe's, else DATA/corpus, else the tasks' own training text.",
             rich_help_panel=_SPACE,
         ),
     ] = None,

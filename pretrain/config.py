@@ -4,11 +4,11 @@ import difflib
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from transformers import TrainingArguments
 
 from design_space.errors import InputError
@@ -22,13 +22,26 @@ class PretrainConfig:
         default="bert_mini",
         metadata={"help": "Architecture: a preset's name, the JSON of a model_dict, or a file that holds one."},
     )
-    train_file: list[str] = field(
-        default_factory=lambda: ["demo"],
-        metadata={"help": "Text files (txt: one document a line; jsonl with 'text') or folders; 'demo': synthetic."},
+    train_file: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Text, several mixed with equal weights: files (.txt: a document a line; .jsonl, .csv, .tsv, "
+            ".parquet; also as .gz or .zst), folders, globs, saved data sets, hub data sets (owner/name:config@split), "
+            "'demo'. The recipe's corpus where absent, else 'demo'."
+        },
+    )
+    text_column: str = field(default="text", metadata={"help": "Column or field of --train_file that holds the text."})
+    cache_dir: str | None = field(
+        default=None,
+        metadata={"help": "Where tokenised corpora are kept. ~/.cache/boshnas/corpora where absent."},
     )
     tokenizer_name: str | None = field(
         default=None, metadata={"help": "Tokenizer's folder or hub name. Trained on the text where absent."}
     )
+    tokenizer_kind: Literal["bpe", "wordpiece"] = field(
+        default="bpe", metadata={"help": "Of a tokenizer that is trained here: byte-level BPE or BERT's WordPiece."}
+    )
+    lowercase: bool = field(default=False, metadata={"help": "A WordPiece that is trained here has no upper case."})
     vocab_size: int = field(default=8192, metadata={"help": "Entries of a tokenizer that is trained here."})
     max_seq_length: int = field(default=128, metadata={"help": "Tokens of one packed block."})
     mlm_probability: float = field(default=0.15, metadata={"help": "Share of tokens to predict, in (0, 1)."})
@@ -64,8 +77,29 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+class Source(BaseModel):
+    """One source of a corpus, in a recipe also its text alone.
+
+    Attributes:
+        source: What `pretrain.documents` reads: a file, folder, glob, data set or "demo".
+        weight: How often it is drawn from, in relation to the others.
+        column: Which one holds the text.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Annotated[str, Field(min_length=1)]
+    weight: Positive = 1.0
+    column: Annotated[str, Field(min_length=1)] = "text"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"source": value} if isinstance(value, str) else value
+
+
 class Recipe(BaseModel):
-    """The part of the flags that a recipe fixes, under the flags' names."""
+    """The part of the flags that a recipe fixes, under the flags' names, and the corpus that it is meant for."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -80,10 +114,11 @@ class Recipe(BaseModel):
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
     mlm_probability: Annotated[float, Field(gt=0, lt=1)] = 0.15
     vocab_size: Annotated[int, Field(strict=True, ge=MIN_VOCAB_SIZE)]
+    corpus: Annotated[tuple[Source, ...], Field(min_length=1)] | None = None
 
     def training_arguments(self) -> dict[str, Any]:
         """The values that are arguments of the Trainer."""
-        return self.model_dump(exclude={"max_seq_length", "mlm_probability", "vocab_size"})
+        return self.model_dump(exclude={"max_seq_length", "mlm_probability", "vocab_size", "corpus"})
 
 
 def recipe_names() -> list[str]:
@@ -113,6 +148,7 @@ def load_recipe(name_or_file: str | Path) -> Recipe:
         problems = error.errors()
         problem = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
         key = ".".join(map(str, problem["loc"])) or "content"
-        near = difflib.get_close_matches(key, Recipe.model_fields, n=1)
+        fields = Source.model_fields if key.startswith("corpus.") else Recipe.model_fields
+        near = difflib.get_close_matches(key.split(".")[-1], fields, n=1)
         hint = f" Did you mean {near[0]!r}?" if near and problem["type"] == "extra_forbidden" else ""
         raise InputError(f"{name_or_file}: {key}: {problem['msg']}, got {problem['input']!r:.60}.{hint}") from None

@@ -1,7 +1,9 @@
-"""Text files to packed blocks of tokens."""
+"""Documents to packed blocks of tokens."""
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -11,12 +13,14 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from design_space.errors import InputError
-from pretrain import demo
+from pretrain.blocks import BlockWriter, map_blocks, write_blocks
+from pretrain.distinct import content_hash
 
-SUFFIXES = (".txt", ".jsonl")
-NUM_DEMO_SENTENCES = 20_000
 HELD_OUT_EVERY = 50
-_BATCH = 1_000
+_PARTS = ("train", "held_out")
+_BATCH_DOCUMENTS = 1_000
+_BATCH_CHARS = 1_000_000
+_Document = tuple[int, NDArray[np.int32]]  # content hash, token ids with the end mark
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,8 @@ class PackedCorpus:
     def save(self, folder: Path) -> None:
         """Write both parts into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "train.npy", self.train, allow_pickle=False)
-        np.save(folder / "held_out.npy", self.held_out, allow_pickle=False)
+        for name in _PARTS:
+            write_blocks(folder / f"{name}.arrow", getattr(self, name))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -45,122 +49,108 @@ class PackedCorpus:
             InputError: If the folder does not hold a packed corpus.
         """
         try:
-            parts = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("train", "held_out")]
-        except (OSError, ValueError, EOFError):
-            raise InputError(f"{folder}: must hold a packed corpus (train.npy, held_out.npy). Pack it again.") from None
+            parts = [map_blocks(folder / f"{name}.arrow") for name in _PARTS]
+        except (OSError, ValueError):
+            raise InputError(
+                f"{folder}: must hold a packed corpus (train.arrow, held_out.arrow). Pack it again."
+            ) from None
         return cls(*parts)
 
 
-def read_documents(paths: Sequence[str]) -> Iterator[str]:
-    """Documents of some files and folders, in order.
-
-    Args:
-        paths: `.txt` files (one document a line), `.jsonl` files (the field `text`), folders of these, or "demo" for
-            sentences of the synthetic grammar.
-
-    Yields:
-        Documents without surrounding white space; empty lines are skipped.
-
-    Raises:
-        InputError: If a path does not exist, is of another kind, or is not UTF-8 text.
-    """
-    for path in paths:
-        if path == "demo":
-            yield from demo.corpus(NUM_DEMO_SENTENCES)
-        for file in corpus_files([path]):
-            yield from _read_file(file)
-
-
-def corpus_files(paths: Sequence[str]) -> list[Path]:
-    """The files that `read_documents` would read, none for "demo".
-
-    Raises:
-        InputError: If a path does not exist or is of another kind.
-    """
-    return [file for path in paths if path != "demo" for file in _files(Path(path))]
-
-
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
-        if not files:
-            raise InputError(f"{path}: must hold {' or '.join(SUFFIXES)} files, holds none.")
-        return files
-    if not path.is_file():
-        raise InputError(f"{path}: no such file or folder. Give text files, a folder of them, or 'demo'.")
-    if path.suffix not in SUFFIXES:
-        raise InputError(f"{path}: must end in {' or '.join(SUFFIXES)}.")
-    return [path]
-
-
-def _read_file(path: Path) -> Iterator[str]:
-    try:
-        with path.open(encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, start=1):
-                text = _jsonl_text(line, path, number) if path.suffix == ".jsonl" else line
-                if text.strip():
-                    yield text.strip()
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: must be UTF-8 text, is not. Convert it first.") from None
-
-
-def _jsonl_text(line: str, path: Path, number: int) -> str:
-    if not line.strip():
-        return ""
-    try:
-        text = json.loads(line)["text"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise InputError(f"{path}: line {number} must be a JSON object with the field 'text'.") from None
-    if not isinstance(text, str):
-        raise InputError(f"{path}: line {number}: 'text' must be text, got {text!r:.40}.")
-    return text
-
-
-def pack(documents: Iterable[str], tokenizer: PreTrainedTokenizerBase, block_size: int) -> PackedCorpus:
+def pack(
+    documents: Iterable[str], tokenizer: PreTrainedTokenizerBase, block_size: int, folder: Path | None = None
+) -> PackedCorpus:
     """Tokenise documents and cut them into blocks: start, documents with an end mark after each, no padding.
 
-    Every 50th document is held out.
+    A document is held out where its content hash is in the lowest fiftieth, so its part does not depend on the others,
+    and copies of it are in the same part. A corpus in which those fill no block holds out the documents of lowest hash
+    instead: as few as fill one, at most half, and none where the rest would then fill no training block.
 
     Args:
         documents: Texts.
         tokenizer: Gives ids, start (bos or cls) and end (eos or sep).
         block_size: Tokens of a block, the start included.
+        folder: Receives the corpus, written while the documents come; one that is gone with the arrays where None.
 
     Returns:
-        The packed corpus; the tokens that do not fill a last block are left out.
+        The packed corpus, mapped from the folder; the tokens that do not fill a last block are left out.
 
     Raises:
         InputError: If the text does not fill one block.
     """
     if block_size < 2:
         raise InputError(f"corpus: a block must have at least 2 tokens, got {block_size}.")
-    parts: tuple[list[int], list[int]] = ([], [])
-    end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
+    if folder is None:
+        with tempfile.TemporaryDirectory() as scratch:
+            return pack(documents, tokenizer, block_size, Path(scratch))
+    folder.mkdir(parents=True, exist_ok=True)
     start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.cls_token_id
-    for number, ids in enumerate(_token_ids(documents, tokenizer)):
-        part = parts[number % HELD_OUT_EVERY == HELD_OUT_EVERY - 1]
-        part.extend(ids)
-        part.append(int(end))
-    train, held_out = (_blocks(part, int(start), block_size) for part in parts)
-    if not len(train):
-        raise InputError(
-            f"corpus: must fill at least one block of {block_size} tokens, got {len(parts[0])} tokens. Add text."
+    with ExitStack() as stack:
+        train, held_out = (
+            stack.enter_context(BlockWriter(folder / f"{name}.arrow", int(start), block_size)) for name in _PARTS
         )
-    return PackedCorpus(train, held_out)
+        for is_held_out, ids in _split(_tokenised(documents, tokenizer), block_size - 1):
+            (held_out if is_held_out else train).add(ids)
+        if train.num_tokens < block_size - 1:
+            raise InputError(
+                f"corpus: must fill at least one block of {block_size} tokens, got {train.num_tokens} tokens. Add text."
+            )
+    return PackedCorpus.load(folder)
 
 
-def _token_ids(documents: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> Iterator[list[int]]:
+def _tokenised(documents: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> Iterator[_Document]:
+    end = int(tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id)
+    for batch in _batches(documents):
+        ids = tokenizer(batch, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+        for document, row in zip(batch, ids, strict=True):
+            yield content_hash(document), np.array([*row, end], dtype=np.int32)
+
+
+def _batches(documents: Iterable[str]) -> Iterator[list[str]]:
+    """Documents in lists of bounded length, and of bounded text: a token takes some hundred bytes while it is made."""
     batch: list[str] = []
+    num_chars = 0
     for document in documents:
         batch.append(document)
-        if len(batch) == _BATCH:
-            yield from tokenizer(batch, add_special_tokens=False, verbose=False)["input_ids"]
-            batch = []
+        num_chars += len(document)
+        if len(batch) == _BATCH_DOCUMENTS or num_chars >= _BATCH_CHARS:
+            yield batch
+            batch, num_chars = [], 0
     if batch:
-        yield from tokenizer(batch, add_special_tokens=False, verbose=False)["input_ids"]
+        yield batch
 
 
-def _blocks(ids: list[int], start: int, block_size: int) -> NDArray[np.int32]:
-    num_blocks = len(ids) // (block_size - 1)
-    body = np.array(ids[: num_blocks * (block_size - 1)], dtype=np.int32).reshape(num_blocks, block_size - 1)
-    return np.concatenate([np.full((num_blocks, 1), start, dtype=np.int32), body], axis=1)
+def _split(documents: Iterator[_Document], block_tokens: int) -> Iterator[tuple[bool, NDArray[np.int32]]]:
+    """Say of each document whether it is held out; the first ones wait until both parts fill a block."""
+    waiting: list[_Document] = []
+    num_tokens = [0, 0]  # training, held out
+    for document in documents:
+        waiting.append(document)
+        num_tokens[_in_lowest_share(document[0])] += len(document[1])
+        if min(num_tokens) >= block_tokens:
+            break
+    else:
+        held_out = _lowest(waiting, block_tokens)
+        yield from ((number in held_out, ids) for number, ids in waiting)
+        return
+    yield from ((_in_lowest_share(number), ids) for number, ids in waiting)
+    yield from ((_in_lowest_share(number), ids) for number, ids in documents)
+
+
+def _in_lowest_share(number: int) -> bool:
+    return number < 2**64 // HELD_OUT_EVERY
+
+
+def _lowest(documents: list[_Document], block_tokens: int) -> set[int]:
+    """Hashes to hold out of a corpus too small for its lowest fiftieth to fill a block."""
+    num_tokens: Counter[int] = Counter()
+    for number, ids in documents:
+        num_tokens[number] += len(ids)
+    lowest: set[int] = set()
+    filled = 0
+    for number in sorted(num_tokens)[: len(num_tokens) // 2]:
+        lowest.add(number)
+        filled += num_tokens[number]
+        if filled >= block_tokens:
+            break
+    return lowest if num_tokens.total() - filled >= block_tokens else set()

@@ -19,6 +19,7 @@ from boshnas.trial import Decision, Status, Trial
 from design_space.architecture import Architecture
 from design_space.counts import num_parameters
 from design_space.model.presets import preset
+from pretrain.config import Source
 from pretrain.corpus import PackedCorpus
 from pretrain.tokenizer import load_tokenizer
 
@@ -191,6 +192,24 @@ def test_text_beside_the_tasks_is_the_corpus(settings: CampaignSettings, tmp_pat
     assert check(replace(settings, data=str(folder), corpus=str(other))).identity["corpus_paths"] == [str(other)]
 
 
+def test_the_corpus_of_the_recipe_comes_before_what_lies_around_and_after_what_is_asked_for(
+    settings: CampaignSettings, tmp_path: Path
+):
+    folder = write_task(tmp_path / "data")
+    for name in ("data/corpus", "mix", "asked"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text(TEXT)
+    recipe = tmp_path / "recipe.yaml"
+    mix = f"corpus: [{{source: {tmp_path / 'mix'}, weight: 2}}, owner/name]"
+    recipe.write_text("{" + f"{(RECIPE % 'warmup_steps: 2, vocab_size: 300').strip('{}')}, {mix}" + "}")
+    with_recipe = replace(settings, data=str(folder), recipe=str(recipe))
+    worker = check(with_recipe).worker
+    assert worker.pretrain.corpus == (Source(source=str(tmp_path / "mix"), weight=2.0), Source(source="owner/name"))
+    assert check(with_recipe).identity["corpus_paths"] == [str(tmp_path / "mix"), "owner/name"]
+    asked = check(replace(with_recipe, corpus=str(tmp_path / "asked"))).worker
+    assert asked.pretrain.corpus == (Source(source=str(tmp_path / "asked")),)
+
+
 @pytest.mark.parametrize(("budget", "initial"), [(1, 1), (3, 1), (12, 4), (29, 9), (30, 10), (300, 10)])
 def test_a_third_of_the_budget_is_random_at_most_ten(settings: CampaignSettings, budget: int, initial: int):
     assert check(replace(settings, budget=budget)).num_initial == initial
@@ -350,7 +369,7 @@ def test_prepare_writes_tokenizer_and_corpus(settings: CampaignSettings, tmp_pat
     assert corpus.train.shape[1] == 16
     assert corpus.train.max() < len(tokenizer)
     text = tokenizer.decode(corpus.train[0], skip_special_tokens=True)
-    assert "the red cat sees a mat" in text
+    assert "the red cat wants a mat" in text
     assert sorted(path.name for path in folder.iterdir()) == ["corpus", "tokenizer"]
 
 

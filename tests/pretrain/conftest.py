@@ -21,6 +21,13 @@ SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 BLOCK_SIZE = 16
 
 
+@pytest.fixture(autouse=True)
+def cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees the corpora of another, nor those of the person who runs it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    return tmp_path / "xdg" / "boshnas" / "corpora"
+
+
 @pytest.fixture(scope="session")
 def documents() -> list[str]:
     """Four hundred documents of ten sentences: learnable in a few steps."""

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from design_space.errors import InputError
-from pretrain.config import PretrainArguments, PretrainConfig, Recipe, load_recipe, recipe_names
+from pretrain.config import PretrainArguments, PretrainConfig, Recipe, Source, load_recipe, recipe_names
+from pretrain.hub import HubSet
 from pretrain.tokenizer import MIN_VOCAB_SIZE
 
 VALUES = {
@@ -37,13 +38,50 @@ def test_every_shipped_recipe_loads_and_its_keys_are_flags(name: str):
     assert recipe.max_seq_length >= 2
     assert recipe.warmup_steps < recipe.max_steps
     fields = set(PretrainArguments.__dataclass_fields__) | set(PretrainConfig.__dataclass_fields__)
-    assert set(recipe.model_dump()) <= fields
+    assert set(recipe.model_dump(exclude={"corpus"})) <= fields
 
 
-def test_the_two_recipes_of_the_paper_differ_in_their_steps_alone():
-    search, final = (load_recipe(name).model_dump() for name in ("paper_search", "paper_final"))
-    assert {key for key in search if search[key] != final[key]} == {"max_steps"}
-    assert (search["max_steps"], final["max_steps"]) == (1_000_000, 3_000_000)
+def test_the_two_recipes_of_the_paper_differ_in_their_steps_and_in_c4():
+    search, final = (load_recipe(name) for name in ("paper_search", "paper_final"))
+    differences = {key for key in Recipe.model_fields if getattr(search, key) != getattr(final, key)}
+    assert differences == {"max_steps", "corpus"}
+    assert (search.max_steps, final.max_steps) == (1_000_000, 3_000_000)
+    assert search.corpus is not None
+    assert final.corpus == (*search.corpus, Source(source="allenai/c4:en"))
+
+
+@pytest.mark.parametrize("name", ["paper_search", "paper_final"])
+def test_the_corpora_of_the_paper_are_data_sets_of_the_hub(name: str):
+    corpus = load_recipe(name).corpus
+    assert corpus is not None
+    assert all(HubSet.parse(source.source) for source in corpus)
+
+
+def test_a_corpus_is_a_list_of_sources_or_of_sources_with_weight_and_column(tmp_path: Path):
+    corpus = ["a.txt", {"source": "b", "weight": 3, "column": "body"}]
+    recipe = load_recipe(write(tmp_path, corpus=corpus))
+    assert recipe.corpus == (Source(source="a.txt"), Source(source="b", weight=3.0, column="body"))
+    assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+    assert load_recipe(write(tmp_path)).corpus is None
+
+
+@pytest.mark.parametrize(
+    ("corpus", "message"),
+    [
+        ([{"source": "a", "weights": 2}], r"corpus\.0\.weights: Extra inputs .*got 2\. Did you mean 'weight'\?"),
+        (["a", {"source": "b", "weight": 0}], r"corpus\.1\.weight: Input should be greater than 0, got 0\."),
+        ([{"source": "b", "weight": -1.5}], r"corpus\.0\.weight: Input should be greater than 0, got -1\.5\."),
+        ([{"source": "b", "weight": float("inf")}], r"corpus\.0\.weight: Input should be a finite number"),
+        ([{"weight": 1}], r"corpus\.0\.source: Field required"),
+        ([""], r"corpus\.0\.source: String should have at least 1 character"),
+        ([], r"corpus: Tuple should have at least 1 item"),
+        ("a.txt", r"corpus: Input should be a valid tuple, got 'a\.txt'"),
+    ],
+)
+def test_refuses_a_wrong_corpus_in_one_line(tmp_path: Path, corpus: Any, message: str):
+    with pytest.raises(InputError, match=message) as caught:
+        load_recipe(write(tmp_path, corpus=corpus))
+    assert "\n" not in str(caught.value)
 
 
 def test_reads_a_file_of_the_user_with_the_defaults_of_roberta(tmp_path: Path):
@@ -54,7 +92,7 @@ def test_reads_a_file_of_the_user_with_the_defaults_of_roberta(tmp_path: Path):
 
 def test_training_arguments_are_those_of_the_trainer_alone(tmp_path: Path):
     arguments = load_recipe(write(tmp_path)).training_arguments()
-    assert set(arguments) == set(Recipe.model_fields) - {"max_seq_length", "mlm_probability", "vocab_size"}
+    assert set(arguments) == set(Recipe.model_fields) - {"max_seq_length", "mlm_probability", "vocab_size", "corpus"}
     training = PretrainArguments(output_dir=str(tmp_path), use_cpu=True, **arguments)
     assert (training.max_steps, training.per_device_train_batch_size, training.learning_rate) == (3, 2, 1e-3)
 

@@ -1,6 +1,8 @@
 """`python -m pretrain`, in this process: one run, its output, and every refusal at the door."""
 
+import gzip
 import json
+import re
 import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from design_space.command_line import exit_code
 from design_space.errors import InputError
 from design_space.model.presets import PRESETS
 from pretrain import __main__ as command
+from pretrain import cache
 from pretrain.__main__ import main, read_architecture
 
 TINY = Architecture((Layer("sa", "sdp", 32, 2, (64,)),))
@@ -123,8 +126,127 @@ def test_an_own_tokenizer_is_taken_as_it_is(
 
 
 def test_blocks_longer_than_the_usual_give_the_model_their_length(flags: Callable[..., list[str]], tmp_path: Path):
-    main(flags("--max_seq_length", "520", "--max_steps", "1", "--per_device_train_batch_size", "1"))
+    words = flags("--max_seq_length", "520", "--max_steps", "1", "--per_device_train_batch_size", "1")
+    (tmp_path / "text.txt").write_text("\n".join(f"the doctor saw dog {number} ." for number in range(400)))
+    main(words)
     assert AutoConfig.from_pretrained(tmp_path / "out").max_position_embeddings == 520
+
+
+def test_a_wordpiece_can_be_trained_and_its_model_comes_back(flags: Callable[..., list[str]], tmp_path: Path):
+    main(flags("--tokenizer_kind", "wordpiece", "--lowercase", "true"))
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert tokenizer.tokenize("The Doctor") == ["the", "doctor"]
+    assert tokenizer.decode(tokenizer("the girl")["input_ids"]) == "[CLS] the girl [SEP]"
+    config = AutoModelForMaskedLM.from_pretrained(tmp_path / "out").config
+    assert (config.vocab_size, config.pad_token_id) == (len(tokenizer), 0)
+
+
+def test_several_files_are_mixed_and_their_column_is_named(flags: Callable[..., list[str]], tmp_path: Path):
+    for name in ("a", "b"):
+        rows = "".join(f"no,the {name} saw dog {number} .\n" for number in range(200))
+        (tmp_path / f"{name}.csv").write_text(f"text,body\n{rows}")
+    files = [str(tmp_path / f"{name}.csv") for name in "ab"]
+    main(flags("--train_file", *files, "--text_column", "body", without=("--train_file",)))
+    vocabulary = AutoTokenizer.from_pretrained(tmp_path / "out").get_vocab()
+    assert "Ġsaw" in vocabulary
+    assert "Ġno" not in vocabulary
+
+
+def test_the_recipes_corpus_is_taken_unless_a_file_is_given(flags: Callable[..., list[str]], tmp_path: Path):
+    (tmp_path / "mix.jsonl").write_text("".join(f'{{"body": "zebra {number}"}}\n' for number in range(300)))
+    mix = f"corpus: [{{source: {tmp_path / 'mix.jsonl'}, weight: 2, column: body}}, {tmp_path / 'text.txt'}]\n"
+    (tmp_path / "recipe.yaml").write_text(RECIPE + mix)
+    recipe = ["--recipe", str(tmp_path / "recipe.yaml")]
+    mixed, given = (
+        set(command._mixture(command._parse(flags(*recipe, without=without))[0])) for without in (("--train_file",), ())
+    )
+    assert given < mixed
+    assert "zebra 7" in mixed - given
+    with pytest.raises(InputError, match="^--text_column: belongs to --train_file; the recipe's corpus names its own"):
+        main(flags(*recipe, "--text_column", "body", without=("--train_file",)))
+
+
+def test_without_file_and_recipe_the_demo_is_taken():
+    assert [source.source for source in command._mixture(command.PretrainConfig()).sources] == ["demo"]
+
+
+def test_the_second_run_opens_corpus_and_tokenizer_from_the_folder_that_is_named(
+    flags: Callable[..., list[str]], tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = ("--cache_dir", str(tmp_path / "cache"))
+    main(flags(*folder))
+    for name in ("pack", "train_tokenizer"):
+        monkeypatch.setattr(cache, name, lambda *_, **__: pytest.fail("made again"))
+    main(flags(*folder, "--output_dir", str(tmp_path / "again")))
+    assert not cache_dir.exists()
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+BAD_SOURCES: dict[str, tuple[bytes, str]] = {
+    "empty.txt": (b"", r"empty\.txt: must hold at least one document, is empty"),
+    "blank.txt": (b" \n\n", r"blank\.txt: must hold at least one document, is empty"),
+    "binary.txt": (b"\x7fELF\2\1\1\0\0", r"binary\.txt: line 1: must be text, is binary"),
+    "latin.txt": ("d\xe9j\xe0\n".encode("latin-1"), r"latin\.txt: line 1, byte 2: must be UTF-8 text, is not"),
+    "column.csv": (b"texts,id\na,1\n", r"column\.csv: must have the column 'text', .*Did you mean 'texts'\?"),
+    "number.jsonl": (b'{"text": 3}\n', r"number\.jsonl: line 1: 'text' must be text, got 3"),
+    "broken.txt.gz": (gzip.compress(b"text\n" * 999)[:-9], r"broken\.txt\.gz: must be a whole \.gz file, is not"),
+    "broken.txt.zst": (b"text", r"broken\.txt\.zst: must be a whole \.zst file, is not"),
+    "broken.parquet": (b"PAR1 text PAR1", r"broken\.parquet: must be a whole \.parquet file, is not"),
+    "short.txt": (b"one\n", r"corpus: must fill at least one block of 16 tokens, got \d tokens\. Add text"),
+    "kind.pdf": (b"text", r"kind\.pdf: must end in \.txt"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SOURCES)
+def test_text_that_cannot_be_used_is_told_in_one_line_with_code_2(
+    flags: Callable[..., list[str]], name: str, no_training: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    content, message = BAD_SOURCES[name]
+    (tmp_path / name).write_bytes(content)
+    words = flags("--train_file", str(tmp_path / name))
+    assert exit_code(lambda: main(words)) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.count("\n") == 1
+    assert re.search(message, error)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{source: demo, weight: 0}", r"recipe\.yaml: corpus\.0\.weight: Input should be greater than 0, got 0\."),
+        ("{source: demo, weight: -1}", r"corpus\.0\.weight: Input should be greater than 0, got -1\."),
+        ("{source: demo, weights: 2}", r"corpus\.0\.weights: .*Did you mean 'weight'\?"),
+    ],
+)
+def test_a_wrong_mix_is_told_in_one_line_with_code_2(
+    flags: Callable[..., list[str]],
+    entry: str,
+    message: str,
+    no_training: None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    (tmp_path / "recipe.yaml").write_text(f"{RECIPE}corpus:\n  - {entry}\n")
+    assert exit_code(lambda: main(flags("--recipe", str(tmp_path / "recipe.yaml")))) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert re.search(message, error)
+
+
+def test_a_tokenizer_without_a_mask_token_is_told_in_one_line_with_code_2(
+    flags: Callable[..., list[str]],
+    no_training: None,
+    tmp_path: Path,
+    word_tokenizer: Callable,
+    capsys: pytest.CaptureFixture[str],
+):
+    word_tokenizer(["a"], mask_token=None).save_pretrained(tmp_path / "tokenizer")
+    assert exit_code(lambda: main(flags("--tokenizer_name", str(tmp_path / "tokenizer")))) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "must have a mask token, has none" in error
 
 
 def test_a_folder_with_a_checkpoint_is_not_written_over(
@@ -156,6 +278,9 @@ def test_a_missing_output_folder_is_refused(flags: Callable[..., list[str]], no_
         (["--model_dict", "{"], "^model_dict: must be JSON"),
         (["--train_file", "absent.txt"], r"absent\.txt: no such file"),
         (["--vocab_size", "10"], "vocab_size must be at least 261, got 10"),
+        (["--text_column", ""], "^--text_column: must name a column, is empty"),
+        (["--tokenizer_kind", "words"], "--tokenizer_kind.*invalid choice: 'words'"),
+        (["--lowercase"], "lowercase must be off for the kind 'bpe', got True. Take 'wordpiece'"),
         (["--max_seq_length", "100000"], "corpus: must fill at least one block of 100000 tokens"),
         (["--warmup_steps", "-1"], "warmup_steps"),
     ],

@@ -1,13 +1,15 @@
-"""The byte-level tokenizer: nothing is lost, the templates are RoBERTa's, a wrong one is refused."""
+"""Tokenizers: byte-level BPE loses nothing, the templates are RoBERTa's and BERT's, a wrong one is refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from transformers import PreTrainedTokenizerFast
 
 from design_space.errors import InputError
-from pretrain.tokenizer import MIN_VOCAB_SIZE, load_tokenizer, train_tokenizer
+from pretrain import tokenizer as tokenizer_module
+from pretrain.tokenizer import MIN_VOCAB_SIZE, load_tokenizer, tokenizer_digest, train_tokenizer
 
 TEXTS = ["the doctor slept .", "naïve  café — 東京 🙂", "tab\tand (unseen) bytes \x07", "<b> & $5"]
 
@@ -97,3 +99,83 @@ def test_refuses_a_folder_without_a_tokenizer_in_one_line(tmp_path: Path, conten
 def test_refuses_an_absent_folder(tmp_path: Path):
     with pytest.raises(InputError, match="absent' cannot be loaded"):
         load_tokenizer(tmp_path / "absent")
+
+
+# WordPiece
+
+
+@pytest.fixture(scope="module")
+def wordpiece(documents: list[str]) -> PreTrainedTokenizerFast:
+    return train_tokenizer([*documents, "The Doctor"], 300, kind="wordpiece")
+
+
+def test_wordpiece_has_the_templates_of_bert(wordpiece: PreTrainedTokenizerFast):
+    a, b = (wordpiece(text, add_special_tokens=False)["input_ids"] for text in ("the girl", "a nurse slept"))
+    assert wordpiece.convert_ids_to_tokens([0, 1, 2, 3, 4]) == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    assert wordpiece("the girl")["input_ids"] == [2, *a, 3]
+    pair = wordpiece("the girl", "a nurse slept")
+    assert pair["input_ids"] == [2, *a, 3, *b, 3]
+    assert set(pair) == {"input_ids", "attention_mask"}
+    assert wordpiece.tokenize("the doctor") == ["the", "doctor"]
+    assert wordpiece.decode(a) == "the girl"
+
+
+def test_wordpiece_marks_what_goes_on_and_what_it_does_not_know(wordpiece: PreTrainedTokenizerFast):
+    assert "".join(wordpiece.tokenize("sleptdog")).replace("##", "") == "sleptdog"
+    assert wordpiece.tokenize("sleptdog")[-1].startswith("##")
+    assert wordpiece.tokenize("東") == ["[UNK]"]
+
+
+def test_lower_case_is_an_option_of_wordpiece(documents: list[str], wordpiece: PreTrainedTokenizerFast):
+    assert wordpiece.tokenize("The Doctor")[0] != "the"
+    lower = train_tokenizer(documents, 300, kind="wordpiece", lowercase=True)
+    assert lower.tokenize("The Doctör") == ["the", "doctor"]
+    with pytest.raises(InputError, match="lowercase must be off for the kind 'bpe', got True"):
+        train_tokenizer(documents, 300, lowercase=True)
+
+
+def test_wordpiece_keeps_to_its_size_where_there_are_more_characters():
+    documents = ["".join(map(chr, range(0x4E00, 0x4E00 + 2_000))), "a b c"]
+    tokenizer = train_tokenizer(documents, MIN_VOCAB_SIZE, kind="wordpiece")
+    assert len(tokenizer) <= MIN_VOCAB_SIZE
+
+
+@pytest.mark.parametrize("lowercase", [False, True])
+def test_wordpiece_comes_back_equal_from_its_folder(tmp_path: Path, documents: list[str], lowercase: bool):
+    tokenizer = train_tokenizer(documents, 300, kind="wordpiece", lowercase=lowercase)
+    tokenizer.save_pretrained(tmp_path)
+    again = load_tokenizer(tmp_path)
+    assert again.get_vocab() == tokenizer.get_vocab()
+    assert again.special_tokens_map == tokenizer.special_tokens_map
+    assert again(TEXTS, TEXTS[::-1])["input_ids"] == tokenizer(TEXTS, TEXTS[::-1])["input_ids"]
+    assert tokenizer_digest(again) == tokenizer_digest(tokenizer)
+
+
+# Streams and digests
+
+
+@pytest.mark.parametrize("kind", ["bpe", "wordpiece"])
+def test_learning_stops_where_enough_was_read(monkeypatch: pytest.MonkeyPatch, kind: Any):
+    monkeypatch.setattr(tokenizer_module, "MAX_TRAINING_CHARS", 1_000)
+    taken = 0
+
+    def documents() -> Iterator[str]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield "the doctor"
+
+    train_tokenizer(documents(), 300, kind=kind)
+    assert taken == 100
+
+
+def test_the_digest_follows_the_content_alone(
+    tmp_path: Path, documents: list[str], tokenizer: PreTrainedTokenizerFast, wordpiece: PreTrainedTokenizerFast
+):
+    digest = tokenizer_digest(tokenizer)
+    tokenizer.save_pretrained(tmp_path / "a name")
+    again = load_tokenizer(tmp_path / "a name")
+    again(["the doctor", "a"], truncation=True, max_length=2, padding=True)
+    assert tokenizer_digest(again) == digest
+    others = [wordpiece, train_tokenizer(documents, 299), train_tokenizer([*documents, *["zzz"] * 999], 300)]
+    assert len({digest, *map(tokenizer_digest, others)}) == 4
