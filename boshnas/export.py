@@ -37,7 +37,7 @@ from pretrain.cache import packed
 from pretrain.config import PretrainArguments, Recipe, load_recipe
 from pretrain.mixture import Mixture
 from pretrain.tokenizer import load_tokenizer
-from pretrain.train import build_model, pretrain
+from pretrain.train import Objective, build_model, pretrain
 
 MAX_DIFFERENCE = 1e-5
 _CHECK_TOKENS = 16
@@ -186,7 +186,7 @@ def _train(request: ExportRequest, recipe: Recipe, trial: Trial, settings: Setti
     arguments = PretrainArguments(output_dir=str(folder), seed=trial.seed, **recipe.training_arguments())
     architecture = Architecture.from_model_dict(trial.architecture)
     model = build_model(architecture, tokenizer, max(MAX_POSITIONS, recipe.max_seq_length))
-    pretrain(model, tokenizer, corpus, arguments, recipe.mlm_probability)
+    pretrain(model, tokenizer, corpus, arguments, Objective(mlm_probability=recipe.mlm_probability))
     return folder
 
 

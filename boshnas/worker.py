@@ -29,7 +29,7 @@ from pretrain.callbacks import DivergedError
 from pretrain.config import PretrainArguments, Recipe
 from pretrain.corpus import PackedCorpus
 from pretrain.tokenizer import load_tokenizer
-from pretrain.train import build_model, pretrain
+from pretrain.train import Objective, build_model, pretrain
 
 MAX_POSITIONS = 512
 _PROGRESS_SECONDS = 0.5
@@ -156,7 +156,14 @@ def _train_encoder(
     )
     with stages.stage("pretrain") as report:
         corpus = PackedCorpus.load(run_folder / settings.corpus)
-        result = pretrain(model, tokenizer, corpus, arguments, settings.pretrain.mlm_probability, report)
+        result = pretrain(
+            model,
+            tokenizer,
+            corpus,
+            arguments,
+            Objective(mlm_probability=settings.pretrain.mlm_probability),
+            report=report,
+        )
     return {"pretrain_loss": result.loss, "held_out_loss": result.held_out_loss, "pretrain_steps": result.num_steps}
 
 

@@ -6,23 +6,29 @@ import logging
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from rich.console import Console
 from transformers import PreTrainedTokenizerBase, set_seed
 from transformers.utils import logging as transformers_logging
 
 from design_space.architecture import Architecture
 from design_space.command_line import exit_code
 from design_space.errors import InputError
+from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
 from design_space.model.presets import PRESETS, preset
+from pretrain.budget import Budget
 from pretrain.cache import packed, trained_tokenizer
+from pretrain.checkpoints import checkpoints
 from pretrain.command_line import FlagParser, words
 from pretrain.config import PretrainArguments, PretrainConfig, load_recipe
 from pretrain.documents import DEMO
 from pretrain.mixture import Mixture
+from pretrain.plan import Workload, plan, show
 from pretrain.tokenizer import load_tokenizer
-from pretrain.train import build_model, pretrain
+from pretrain.train import RESULT_FILE, Objective, Run, build_model, pretrain, tokens_per_step
 
 EXAMPLE = "python -m pretrain --model_dict bert_tiny --train_file corpus/ --output_dir out --max_steps 2000"
 MAX_POSITIONS = 512
@@ -31,25 +37,133 @@ MAX_POSITIONS = 512
 def main(arguments: Sequence[str]) -> None:
     """Read the flags and run."""
     config, training = _parse(arguments)
-    folder = Path(training.output_dir)
-    if (folder / "config.json").exists():
-        raise InputError(f"--output_dir: {folder} holds a checkpoint already. Give another folder.")
-    architecture = read_architecture(config.model_dict)
+    folder, run = Path(training.output_dir), _run(config, training)
+    if _is_finished(folder, run.resume):
+        _tell(json.loads((folder / RESULT_FILE).read_text("utf-8")), folder, config.json)
+        return
+    start = _start(config)
+    if config.dry_run:
+        _plan(config, training, run, start)
+        return
     mixture = _mixture(config)
     set_seed(training.seed)
-    tokenizer = _tokenizer(config, mixture)
-    corpus = packed(mixture, tokenizer, config.max_seq_length, _cache_dir(config))
-    model = build_model(architecture, tokenizer, max(MAX_POSITIONS, config.max_seq_length))
+    with training.main_process_first(local=False):
+        tokenizer = start.tokenizer or _tokenizer(config, mixture)
+        corpus = packed(mixture, tokenizer, config.max_seq_length, _cache_dir(config))
+    model = start.model or build_model(start.architecture, tokenizer, _max_positions(config))
+    objective = Objective(
+        mlm_probability=config.mlm_probability,
+        whole_words=config.whole_word_masking,
+        separate_documents=config.separate_documents,
+    )
     with contextlib.redirect_stdout(sys.stderr):  # what the Trainer prints
-        result = pretrain(model, tokenizer, corpus, training, config.mlm_probability)
-    if config.json:
-        sys.stdout.write(json.dumps(asdict(result) | {"output_dir": str(folder)}) + "\n")
-    else:
-        held_out = "" if result.held_out_loss is None else f", held out {result.held_out_loss:.3f}"
-        sys.stdout.write(
-            f"loss {result.loss:.3f}{held_out} nats after {result.num_steps} steps, "
-            f"{result.num_tokens / result.seconds:,.0f} tokens/s; checkpoint in {folder}\n"
+        result = pretrain(model, tokenizer, corpus, training, objective, run)
+    if training.should_save:
+        _tell(asdict(result), folder, config.json)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What training begins with: an architecture, or a checkpoint's weights and tokenizer."""
+
+    architecture: Architecture
+    model: FlexiBertForMaskedLM | None = None
+    tokenizer: PreTrainedTokenizerBase | None = None
+
+
+def _start(config: PretrainConfig) -> _Start:
+    folder = Path(config.model_dict)
+    if config.model_dict.lstrip().startswith("{") or not folder.is_dir():
+        return _Start(read_architecture(config.model_dict))
+    try:
+        model = FlexiBertForMaskedLM.from_pretrained(folder)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"--model_dict: {folder} must hold a checkpoint: {reason:.200}") from None
+    tokenizer = load_tokenizer(config.tokenizer_name or folder)
+    if len(tokenizer) != model.config.vocab_size:
+        raise InputError(
+            f"--tokenizer_name: must have the {model.config.vocab_size} entries of {folder}, has {len(tokenizer)}. "
+            "Leave it out to take the checkpoint's own."
         )
+    return _Start(Architecture.from_model_dict(model.config.model_dict), model, tokenizer)
+
+
+def _run(config: PretrainConfig, training: PretrainArguments) -> Run:
+    budget = Budget(
+        max_steps=training.max_steps,
+        num_epochs=training.num_train_epochs or None,
+        max_tokens=config.max_tokens,
+        max_seconds=config.max_seconds,
+    )
+    for name, value in {"save_seconds": config.save_seconds, "max_checkpoint_gb": config.max_checkpoint_gb}.items():
+        if value is not None and not value > 0:
+            raise InputError(f"--{name}: must be more than 0, got {value}. Leave it out for no limit.")
+    return Run(
+        budget=budget,
+        save_seconds=config.save_seconds,
+        max_checkpoint_bytes=None if config.max_checkpoint_gb is None else int(config.max_checkpoint_gb * 1e9),
+        resume=config.resume,
+        shows_progress=not training.disable_tqdm,
+    )
+
+
+def _is_finished(folder: Path, resume: bool) -> bool:
+    """Whether there is nothing left to do.
+
+    Raises:
+        InputError: If the folder holds a run that is not to be resumed.
+    """
+    if resume:
+        return (folder / RESULT_FILE).is_file()
+    for held, what in ((folder / "config.json", "a checkpoint"), (checkpoints(folder), "checkpoints of a run")):
+        if held.exists() if isinstance(held, Path) else held:
+            raise InputError(f"--output_dir: {folder} holds {what} already. Give another folder, or --resume.")
+    return False
+
+
+def _plan(config: PretrainConfig, training: PretrainArguments, run: Run, start: _Start) -> None:
+    """Print what a run would take; the text is not read."""
+    if run.budget.num_epochs is not None:
+        raise InputError("--dry_run: needs a length in steps, tokens or seconds; epochs are known once text is read.")
+    vocab_size = config.vocab_size if start.tokenizer is None else len(start.tokenizer)
+    if start.tokenizer is None and config.tokenizer_name is not None:
+        vocab_size = len(load_tokenizer(config.tokenizer_name))
+    per_step = tokens_per_step(training, config.max_seq_length)
+    workload = Workload(
+        architecture=start.architecture,
+        vocab_size=vocab_size,
+        block_size=config.max_seq_length,
+        mlm_probability=config.mlm_probability,
+        num_sequences=training.train_batch_size,
+        tokens_per_step=per_step,
+        num_devices=training.world_size,
+        is_half=training.bf16 or training.fp16,
+    )
+    shape = FlexiBertConfig.from_architecture(
+        start.architecture, vocab_size=vocab_size, max_position_embeddings=_max_positions(config)
+    )
+    num_steps = None if run.budget.max_seconds is not None else run.budget.num_steps(per_step, 0)
+    made = plan(FlexiBertForMaskedLM(shape), workload, num_steps, run.budget.max_seconds)
+    if config.json:
+        sys.stdout.write(json.dumps(asdict(made)) + "\n")
+    else:
+        show(made, Console())
+
+
+def _tell(result: dict[str, Any], folder: Path, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(result | {"output_dir": str(folder)}) + "\n")
+        return
+    held_out = "" if result["held_out_loss"] is None else f", held out {result['held_out_loss']:.3f}"
+    sys.stdout.write(
+        f"loss {result['loss']:.3f}{held_out} nats after {result['num_steps']} steps, "
+        f"{result['tokens_per_s']:,.0f} tokens/s; checkpoint in {folder}\n"
+    )
+
+
+def _max_positions(config: PretrainConfig) -> int:
+    return max(MAX_POSITIONS, config.max_seq_length)
 
 
 def _parse(arguments: Sequence[str]) -> tuple[PretrainConfig, PretrainArguments]:
@@ -57,11 +171,21 @@ def _parse(arguments: Sequence[str]) -> tuple[PretrainConfig, PretrainArguments]
     parser = FlagParser((PretrainConfig, PretrainArguments), "python -m pretrain", EXAMPLE)
     config, training = parser.parse(arguments)
     if config.recipe is not None:
-        config, training = parser.parse(arguments, load_recipe(config.recipe).model_dump(exclude={"corpus"}))
+        defaults = load_recipe(config.recipe).model_dump(exclude={"corpus"})
+        if config.max_tokens or config.max_seconds or training.num_train_epochs:
+            del defaults["max_steps"]  # the command line gives another length
+        config, training = parser.parse(arguments, defaults)
     if not training.output_dir:
         raise InputError("--output_dir: must name the folder for the checkpoint. Give one.")
-    if training.max_steps < 1:
-        raise InputError(f"--max_steps: must be at least 1, got {training.max_steps}.")
+    if training.resume_from_checkpoint is not None:
+        raise InputError("--resume_from_checkpoint: is --resume here, from the newest checkpoint of --output_dir.")
+    _check_numbers(config, training)
+    if not config.text_column:
+        raise InputError("--text_column: must name a column, is empty. Leave it out for 'text'.")
+    return config, training
+
+
+def _check_numbers(config: PretrainConfig, training: PretrainArguments) -> None:
     for name, value, least in (
         ("max_seq_length", config.max_seq_length, 2),
         ("per_device_train_batch_size", training.per_device_train_batch_size, 1),
@@ -71,11 +195,8 @@ def _parse(arguments: Sequence[str]) -> tuple[PretrainConfig, PretrainArguments]
             raise InputError(f"--{name}: must be at least {least}, got {value}.")
     if not 0 < training.learning_rate < math.inf:
         raise InputError(f"--learning_rate: must be above 0, got {training.learning_rate}.")
-    if not config.text_column:
-        raise InputError("--text_column: must name a column, is empty. Leave it out for 'text'.")
     if not 0 < config.mlm_probability < 1:
         raise InputError(f"--mlm_probability: must be in (0, 1), got {config.mlm_probability}.")
-    return config, training
 
 
 def read_architecture(text: str) -> Architecture:
@@ -114,4 +235,5 @@ def _cache_dir(config: PretrainConfig) -> Path | None:
 if __name__ == "__main__":
     logging.getLogger("transformers").setLevel(logging.ERROR)
     transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     raise SystemExit(exit_code(lambda: main(words())))

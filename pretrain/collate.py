@@ -26,25 +26,23 @@ class Example:
 
     Attributes:
         input_ids: Token ids, integers, shape (T,).
-        index: Place in the data set.
-        epoch: Passes over the data set before this one.
+        index: Place in the reading: a block that is read again has another.
     """
 
     input_ids: Any
     index: int
-    epoch: int = 0
 
 
 class MaskingCollator:
-    """Dynamic masking: other tokens of a block are predicted in each epoch.
+    """Dynamic masking: other tokens of a block are predicted each time that it is read.
 
     Of the ordinary tokens of every block the share `mlm_probability` is predicted, exactly in expectation, and at least
     one where there is one: 80 % of these are masked, 10 % replaced by any ordinary token, 10 % kept. Special tokens are
     neither predicted nor drawn as replacements.
 
-    What is drawn for a block is a function of (seed, epoch, index) alone, by a generator of its own with that seed: not
-    of the batch, of the worker that makes it, or of what was drawn before. So a resumed run, whose data set counts
-    epochs on, draws what an uninterrupted one does.
+    What is drawn for a block is a function of (seed, index) alone, by a generator of its own with that seed: not
+    of the batch, of the worker that makes it, or of what was drawn before. So a resumed run draws what an
+    uninterrupted one does.
 
     Args:
         tokenizer: Gives vocabulary, special tokens, and where words begin.
@@ -118,7 +116,7 @@ class MaskingCollator:
         """Uniform numbers (B, 4, T): order, fate and replacement of each token; of the last only the first is used."""
         draws = np.empty((len(examples), 4, num_tokens))
         for row, example in zip(draws, examples, strict=True):
-            np.random.default_rng([self._seed, example.epoch, example.index]).random(out=row)
+            np.random.default_rng([self._seed, example.index]).random(out=row)
         return draws
 
     def _chosen(

@@ -20,7 +20,10 @@ class PretrainConfig:
 
     model_dict: str = field(
         default="bert_mini",
-        metadata={"help": "Architecture: a preset's name, the JSON of a model_dict, or a file that holds one."},
+        metadata={
+            "help": "Architecture: a preset's name, the JSON of a model_dict, or a file that holds one; or the folder "
+            "of a checkpoint, to train its weights further."
+        },
     )
     train_file: list[str] | None = field(
         default=None,
@@ -45,6 +48,24 @@ class PretrainConfig:
     vocab_size: int = field(default=8192, metadata={"help": "Entries of a tokenizer that is trained here."})
     max_seq_length: int = field(default=128, metadata={"help": "Tokens of one packed block."})
     mlm_probability: float = field(default=0.15, metadata={"help": "Share of tokens to predict, in (0, 1)."})
+    whole_word_masking: bool = field(default=False, metadata={"help": "Predict all tokens of a word or none."})
+    separate_documents: bool = field(
+        default=False, metadata={"help": "Nothing crosses the border between two documents of a block."}
+    )
+    max_tokens: int | None = field(default=None, metadata={"help": "Length in tokens, instead of --max_steps."})
+    max_seconds: float | None = field(
+        default=None, metadata={"help": "Length in seconds; the learning rate follows the clock."}
+    )
+    save_seconds: float | None = field(default=None, metadata={"help": "Seconds between two checkpoints."})
+    max_checkpoint_gb: float | None = field(
+        default=None, metadata={"help": "GB that checkpoints may take together; the newest always stays."}
+    )
+    resume: bool = field(
+        default=False, metadata={"help": "Go on from the newest checkpoint in --output_dir; begin where there is none."}
+    )
+    dry_run: bool = field(
+        default=False, metadata={"help": "Print steps, tokens, memory, hours and disk, and do nothing."}
+    )
     recipe: str | None = field(
         default=None, metadata={"help": "A shipped recipe or a YAML file; its values stand in for flags not given."}
     )
@@ -62,14 +83,26 @@ class PretrainArguments(TrainingArguments):
     weight_decay: float = field(default=0.01, metadata={"help": "Decoupled weight decay."})
     warmup_steps: float = field(default=0.06, metadata={"help": "Steps of linear warm-up, or their share below 1."})
     per_device_train_batch_size: int = field(default=32, metadata={"help": "Sequences a device and step."})
-    max_steps: int = field(default=1000, metadata={"help": "Optimizer steps."})
+    max_steps: int = field(default=-1, metadata={"help": "Optimizer steps; 1,000 where no other length is given."})
+    num_train_epochs: float = field(
+        default=0.0, metadata={"help": "Readings of the corpus, instead of --max_steps; 0: not given."}
+    )
+    bf16: bool = field(
+        default_factory=lambda: torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+        metadata={"help": "Compute in bfloat16; where a GPU has it, unless --fp16."},
+    )
     logging_steps: float = field(default=10, metadata={"help": "Steps between two losses of the learning curve."})
     logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Hide NaN losses from the log."})
     save_strategy: str = field(default="no", metadata={"help": "When to keep intermediate checkpoints."})
+    disable_tqdm: bool | None = field(default=False, metadata={"help": "Show no progress."})
     report_to: str = field(default="none", metadata={"help": "Where transformers reports to."})
     dataloader_pin_memory: bool = field(
         default_factory=torch.cuda.is_available, metadata={"help": "Page-locked batches, for GPUs."}
     )
+
+    def __post_init__(self) -> None:
+        self.bf16 = self.bf16 and not (self.fp16 or self.use_cpu)
+        super().__post_init__()
 
 
 MIN_VOCAB_SIZE = 261  # 256 bytes and five special tokens

@@ -15,7 +15,8 @@ from design_space.architecture import Architecture, Layer
 from design_space.errors import InputError
 from pretrain.collate import Example, MaskingCollator, choose, document_ids, predictions, word_starts
 from pretrain.corpus import PackedCorpus
-from pretrain.train import _Blocks, build_model
+from pretrain.reading import TrainingBlocks
+from pretrain.train import build_model
 
 IGNORED = -100
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
@@ -29,8 +30,8 @@ def blocks(tokenizer: PreTrainedTokenizerFast) -> NDArray[np.int32]:
     return ids
 
 
-def examples(blocks: NDArray[np.int32], epoch: int = 0) -> list[Example]:
-    return [Example(ids, index, epoch) for index, ids in enumerate(blocks)]
+def examples(blocks: NDArray[np.int32], start: int = 0) -> list[Example]:
+    return [Example(ids, index) for index, ids in enumerate(blocks, start)]
 
 
 def scattered(batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -109,8 +110,8 @@ def test_a_short_block_has_a_token_to_predict_and_one_of_special_tokens_has_none
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:
     ids = np.array([[0, 60, 61, 2], [0, 2, 2, 1]])
-    for epoch in range(20):
-        labels = MaskingCollator(tokenizer)(examples(ids, epoch))["labels"]
+    for reading in range(20):
+        labels = MaskingCollator(tokenizer)(examples(ids, reading * len(ids)))["labels"]
         assert (labels != IGNORED).sum(1).tolist() == [1, 0]
 
 
@@ -193,10 +194,10 @@ def test_marks_of_each_kind_of_tokenizer(tokenizer: PreTrainedTokenizerFast) -> 
 # Seeds
 
 
-def test_what_is_drawn_follows_seed_epoch_and_index_alone(
+def test_what_is_drawn_follows_seed_and_index_alone(
     tokenizer: PreTrainedTokenizerFast, blocks: NDArray[np.int32]
 ) -> None:
-    given = examples(blocks[:8], epoch=3)
+    given = examples(blocks[:8], 300)
     whole = MaskingCollator(tokenizer, seed=7)(given)
     np.random.seed(1)
     torch.manual_seed(1)
@@ -205,28 +206,20 @@ def test_what_is_drawn_follows_seed_epoch_and_index_alone(
     for number in (5, 0, 7):
         alone = collator(given[number : number + 1])
         assert all(torch.equal(alone[name][0], whole[name][number]) for name in whole)
-    for seed, epoch in ((8, 3), (7, 4)):
-        other = MaskingCollator(tokenizer, seed=seed)(examples(blocks[:8], epoch))
+    for seed, start in ((8, 300), (7, 400)):
+        other = MaskingCollator(tokenizer, seed=seed)(examples(blocks[:8], start))
         assert (scattered(other) == scattered(whole)).all(1).sum() == 0
     same_ids = [Example(blocks[0], index) for index in (0, 1)]
     first, second = scattered(collator(same_ids))
     assert not torch.equal(first, second)
 
 
-@pytest.mark.parametrize("persistent", [False, True])
-def test_workers_change_nothing_and_learn_of_epochs(
-    tokenizer: PreTrainedTokenizerFast, blocks: NDArray[np.int32], persistent: bool
-) -> None:
-    data, collator = _Blocks(blocks[:12]), MaskingCollator(tokenizer)
+def test_workers_change_nothing(tokenizer: PreTrainedTokenizerFast, blocks: NDArray[np.int32]) -> None:
+    data, collator = TrainingBlocks(blocks[:12], 24, seed=0), MaskingCollator(tokenizer)
     plain = DataLoader(data, batch_size=4, collate_fn=collator)
-    loader = DataLoader(data, batch_size=4, collate_fn=collator, num_workers=2, persistent_workers=persistent)
-    drawn = []
-    for epoch in range(2):
-        data.epoch.fill_(epoch)
-        for ours, theirs in zip(plain, loader, strict=True):
-            assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-        drawn.append(torch.cat([batch["input_ids"] for batch in plain]))
-    assert not torch.equal(*drawn)
+    loader = DataLoader(data, batch_size=4, collate_fn=collator, num_workers=2)
+    for ours, theirs in zip(plain, loader, strict=True):
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 # Documents

@@ -268,7 +268,7 @@ def test_a_missing_output_folder_is_refused(flags: Callable[..., list[str]], no_
 @pytest.mark.parametrize(
     ("further", "message"),
     [
-        (["--max_steps", "0"], r"^--max_steps: must be at least 1, got 0\."),
+        (["--max_steps", "0"], r"^--max_steps: must be more than 0, got 0\."),
         (["--mlm_probability", "1"], r"^--mlm_probability: must be in \(0, 1\), got 1\.0"),
         (["--mlm_probability", "0"], r"^--mlm_probability: must be in \(0, 1\), got 0\.0"),
         (["--max_stps", "3"], r"unknown flag '--max_stps'\. Did you mean --max_steps\?"),
@@ -345,3 +345,81 @@ def test_help_ends_with_code_0_and_shows_the_example(capsys: pytest.CaptureFixtu
         main(["--help"])
     assert caught.value.code == 0
     assert "python -m pretrain --model_dict bert_tiny" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_plan_changes_nothing(
+    flags: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str], no_training: None
+):
+    main(flags("--dry_run", "--json"))
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["num_steps"], printed["num_tokens"]) == (3, 3 * 32 * 16)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_finished_run_is_told_again_when_it_is_resumed(
+    flags: Callable[..., list[str]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    main(flags())
+    first = capsys.readouterr().out
+    monkeypatch.setattr(command, "pretrain", lambda *_: pytest.fail("began to train"))
+    main(flags("--resume"))
+    assert capsys.readouterr().out == first
+
+
+def test_a_run_that_has_begun_is_not_overwritten(flags: Callable[..., list[str]], tmp_path: Path):
+    (tmp_path / "out" / "checkpoint-5").mkdir(parents=True)
+    with pytest.raises(InputError, match="holds checkpoints of a run already. Give another folder, or --resume"):
+        main(flags())
+
+
+def test_a_checkpoint_is_trained_further(flags: Callable[..., list[str]], tmp_path: Path):
+    main(flags())
+    main(flags("--model_dict", str(tmp_path / "out"), "--output_dir", str(tmp_path / "more"), "--max_steps", "1"))
+    first, more = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("out", "more"))
+    assert more["num_steps"] == 1
+    assert more["held_out_loss"] == pytest.approx(first["held_out_loss"], abs=0.2)
+    tokenizers = [AutoTokenizer.from_pretrained(tmp_path / name).get_vocab() for name in ("out", "more")]
+    assert tokenizers[0] == tokenizers[1]
+
+
+@pytest.mark.parametrize(
+    ("further", "num_tokens"), [(["--max_tokens", "1000"], 2 * 512), (["--num_train_epochs", "0.0001"], 512)]
+)
+def test_other_lengths_stand_over_a_recipes_steps(
+    flags: Callable[..., list[str]], tmp_path: Path, further: list[str], num_tokens: int
+):
+    recipe = RECIPE.replace("per_device_train_batch_size: 4", "per_device_train_batch_size: 32")
+    (tmp_path / "recipe.yaml").write_text(recipe.replace("max_seq_length: 12", "max_seq_length: 16"))
+    main(flags("--recipe", str(tmp_path / "recipe.yaml"), *further, without=("--max_steps", "--max_seq_length")))
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["num_tokens"] == num_tokens
+
+
+@pytest.mark.parametrize(
+    ("further", "message"),
+    [
+        (["--max_tokens", "5"], "^--max_steps and --max_tokens: must not be given together"),
+        (["--save_seconds", "0"], "^--save_seconds: must be more than 0, got 0"),
+        (["--max_checkpoint_gb", "-1"], "^--max_checkpoint_gb: must be more than 0, got -1"),
+        (["--resume_from_checkpoint", "out"], "^--resume_from_checkpoint: is --resume here"),
+        (["--model_dict", "."], r"^--model_dict: \. must hold a checkpoint"),
+        (["--dry_run", "--num_train_epochs", "2", "--max_steps", "-1"], "^--dry_run: needs a length in steps"),
+    ],
+)
+def test_lengths_and_starts_that_make_no_sense_are_refused(
+    flags: Callable[..., list[str]], further: list[str], message: str, no_training: None
+):
+    with pytest.raises(InputError, match=message):
+        main(flags(*further))
+
+
+def test_a_tokenizer_that_does_not_fit_a_checkpoint_is_refused(
+    flags: Callable[..., list[str]], tmp_path: Path, word_tokenizer: Callable
+):
+    main(flags())
+    word_tokenizer(["a"]).save_pretrained(tmp_path / "small")
+    with pytest.raises(InputError, match=r"^--tokenizer_name: must have the 300 entries of .*, has 6"):
+        main(
+            flags(
+                "--model_dict", str(tmp_path / "out"), "--tokenizer_name", str(tmp_path / "small"), "--output_dir", "x"
+            )
+        )

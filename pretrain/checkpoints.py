@@ -1,0 +1,64 @@
+"""Checkpoints of a run: written whole or not at all, pruned, found again.
+
+A run's folder holds `checkpoint-STEP/` for each; what is being written lies in `.partial/` until it is whole.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from pretrain.budget import Clock, agreed
+
+PARTIAL = ".partial"
+_NAME = re.compile(r"checkpoint-(\d+)")
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Whole checkpoints of a run, oldest first."""
+    if not folder.is_dir():
+        return []
+    found = [(int(match[1]), path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(found) if path.is_dir()]
+
+
+def keep_newest(folder: Path, max_number: int | None, max_bytes: int | None) -> None:
+    """Delete the oldest checkpoints beyond a number or a size in all; the newest always stays."""
+    newest_first = checkpoints(folder)[::-1]
+    kept_bytes = 0
+    for place, path in enumerate(newest_first):
+        kept_bytes += _num_bytes(path)
+        too_many = max_number is not None and place >= max_number
+        too_large = max_bytes is not None and kept_bytes > max_bytes
+        if place > 0 and (too_many or too_large):
+            shutil.rmtree(path)
+
+
+class SaveByTime(TrainerCallback):
+    """Asks for a checkpoint at the first logged step after some time: a resumed curve has the same points then.
+
+    Args:
+        clock: Of the run.
+        seconds: Between two checkpoints.
+    """
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._last = clock.seconds
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        """Look at the clock."""
+        if control.should_log and agreed(self._clock.seconds) - self._last >= self._seconds:
+            control.should_save = True
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object) -> None:
+        """Note the time, whoever asked."""
+        self._last = agreed(self._clock.seconds)
+
+
+def _num_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,130 @@
+"""The transformers Trainer with checkpoints that are whole, a schedule that may follow the clock, and exact resume."""
+
+import json
+import os
+import shutil
+from collections.abc import Sized
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError
+from torch import distributed
+from torch.utils.data import Dataset
+from transformers import Trainer
+
+from design_space.errors import InputError
+from pretrain.budget import Clock, schedule_by_time
+from pretrain.checkpoints import PARTIAL, checkpoints, keep_newest
+
+CLOCK_FILE = "clock.json"
+
+
+class PretrainTrainer(Trainer):
+    """Trains from a step on, as if the steps before it had been made here.
+
+    Args:
+        clock: Of the run; kept with each checkpoint.
+        max_seconds: Budget, where time decides.
+        max_checkpoint_bytes: Of all checkpoints together; None: no limit.
+        **kwargs: Of the Trainer.
+    """
+
+    def __init__(
+        self, *, clock: Clock, max_seconds: float | None, max_checkpoint_bytes: int | None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self._clock = clock
+        self._max_seconds = max_seconds
+        self._max_checkpoint_bytes = max_checkpoint_bytes
+        self._is_saving = False
+        self._random_state_of: str | None = None
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        """The Trainer's own, or one that follows the clock."""
+        max_seconds = self._max_seconds
+        if max_seconds is None or self.lr_scheduler is not None:
+            return super().create_scheduler(num_training_steps, optimizer)
+        chosen = optimizer or self.optimizer
+        assert chosen is not None
+        self.lr_scheduler = schedule_by_time(self.args, chosen, lambda: self._clock.seconds / max_seconds)
+        self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> torch.utils.data.Sampler[int]:
+        """One after the other: the data set is in the order of the reading already."""
+        return torch.utils.data.SequentialSampler(cast(Sized, train_dataset or self.train_dataset))
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        """Note whose: beginning to read batches draws a number, so the state comes back after that."""
+        self._random_state_of = checkpoint
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        """The next batches; before the first of a resumed run is used, its random state is back."""
+        found = super().get_batch_samples(*args, **kwargs)
+        if self._random_state_of is not None:
+            super()._load_rng_state(self._random_state_of)
+            self._random_state_of = None
+        return found
+
+    def _get_output_dir(self, trial: Any) -> str:
+        folder = super()._get_output_dir(trial)
+        return os.path.join(folder, PARTIAL) if self._is_saving else folder
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        """Write into `.partial/`, then rename.
+
+        Raises:
+            InputError: If it cannot be written; earlier checkpoints stay as they are.
+        """
+        folder = Path(super()._get_output_dir(trial))
+        partial, name = folder / PARTIAL, f"checkpoint-{self.state.global_step}"
+        self._is_saving = True
+        try:
+            super()._save_checkpoint(model, trial)
+            if self.args.should_save:
+                (partial / name / CLOCK_FILE).write_text(json.dumps({"seconds": self._clock.seconds}), "utf-8")
+                _flush(partial / name)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise InputError(_refusal(folder, self.state.global_step, error)) from error
+        finally:
+            self._is_saving = False
+        _meet()
+        if self.args.should_save:
+            shutil.rmtree(folder / name, ignore_errors=True)  # of a run that is repeated
+            os.replace(partial / name, folder / name)
+            shutil.rmtree(partial)
+            keep_newest(folder, self.args.save_total_limit, self._max_checkpoint_bytes)
+        _meet()
+
+
+def seconds_before(checkpoint: Path) -> float:
+    """What the clock showed when a checkpoint was written; 0 where it does not say."""
+    path = checkpoint / CLOCK_FILE
+    return float(json.loads(path.read_text("utf-8"))["seconds"]) if path.is_file() else 0.0
+
+
+def _flush(folder: Path) -> None:
+    """Hand every file to the disk: a full one says so here at the latest."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _meet() -> None:
+    """Wait for the other processes."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+
+
+def _refusal(folder: Path, step: int, error: Exception) -> str:
+    whole = checkpoints(folder)
+    last = f"{whole[-1].name} is whole" if whole else "there is no earlier one"
+    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return (
+        f"--output_dir: {folder}: the checkpoint of step {step} must be written, got: {reason:.200}; {last}. "
+        "Make room and go on with --resume."
+    )
