@@ -50,7 +50,8 @@ def main(arguments: Sequence[str]) -> None:
     with training.main_process_first(local=False):
         tokenizer = start.tokenizer or _tokenizer(config, mixture)
         corpus = packed(mixture, tokenizer, config.max_seq_length, _cache_dir(config))
-    model = start.model or build_model(start.architecture, tokenizer, _max_positions(config))
+    rates = {"hidden_dropout_prob": config.dropout, "attention_probs_dropout_prob": config.dropout}
+    model = start.model or build_model(start.architecture, tokenizer, _max_positions(config), **rates)
     objective = Objective(
         mlm_probability=config.mlm_probability,
         whole_words=config.whole_word_masking,
@@ -195,6 +196,8 @@ def _check_numbers(config: PretrainConfig, training: PretrainArguments) -> None:
             raise InputError(f"--{name}: must be at least {least}, got {value}.")
     if not 0 < training.learning_rate < math.inf:
         raise InputError(f"--learning_rate: must be above 0, got {training.learning_rate}.")
+    if not 0 <= config.dropout < 1:
+        raise InputError(f"--dropout: must be in [0, 1), got {config.dropout}.")
     if not 0 < config.mlm_probability < 1:
         raise InputError(f"--mlm_probability: must be in (0, 1), got {config.mlm_probability}.")
 

@@ -48,6 +48,7 @@ class PretrainConfig:
     vocab_size: int = field(default=8192, metadata={"help": "Entries of a tokenizer that is trained here."})
     max_seq_length: int = field(default=128, metadata={"help": "Tokens of one packed block."})
     mlm_probability: float = field(default=0.15, metadata={"help": "Share of tokens to predict, in (0, 1)."})
+    dropout: float = field(default=0.1, metadata={"help": "Of hidden states and attention, in [0, 1)."})
     whole_word_masking: bool = field(default=False, metadata={"help": "Predict all tokens of a word or none."})
     separate_documents: bool = field(
         default=False, metadata={"help": "Nothing crosses the border between two documents of a block."}
@@ -94,6 +95,9 @@ class PretrainArguments(TrainingArguments):
     logging_steps: float = field(default=10, metadata={"help": "Steps between two losses of the learning curve."})
     logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Hide NaN losses from the log."})
     save_strategy: str = field(default="no", metadata={"help": "When to keep intermediate checkpoints."})
+    ddp_find_unused_parameters: bool | None = field(
+        default=False, metadata={"help": "Look for parameters without gradient, on several devices."}
+    )
     disable_tqdm: bool | None = field(default=False, metadata={"help": "Show no progress."})
     report_to: str = field(default="none", metadata={"help": "Where transformers reports to."})
     dataloader_pin_memory: bool = field(

@@ -149,6 +149,8 @@ def pretrain(
     """
     if len(tokenizer) > model.config.vocab_size:
         raise InputError(f"tokenizer: must fit the model's {model.config.vocab_size} entries, has {len(tokenizer)}.")
+    if arguments.eval_strategy != "no" and not len(corpus.held_out):
+        raise InputError("--eval_strategy: must be 'no' where the corpus is too small to hold a block out. Add text.")
     objective, run = objective or Objective(), run or Run(budget=Budget(max_steps=arguments.max_steps))
     folder = Path(str(arguments.output_dir))
     newest = next(reversed(checkpoints(folder)), None) if run.resume else None

@@ -16,6 +16,8 @@ from transformers import Trainer
 from design_space.errors import InputError
 from pretrain.budget import Clock, schedule_by_time
 from pretrain.checkpoints import PARTIAL, checkpoints, keep_newest
+from pretrain.collate import IGNORED_LABEL
+from pretrain.reading import HeldOutBlocks
 
 CLOCK_FILE = "clock.json"
 
@@ -56,6 +58,28 @@ class PretrainTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> torch.utils.data.Sampler[int]:
         """One after the other: the data set is in the order of the reading already."""
         return torch.utils.data.SequentialSampler(cast(Sized, train_dataset or self.train_dataset))
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Held-out loss: the mean over all tokens that are predicted, whatever the batches and processes."""
+        model, data = cast(torch.nn.Module, self.model), cast(HeldOutBlocks, self.eval_dataset)
+        was_training, size = model.training, self.args.per_device_eval_batch_size
+        model.eval()
+        total = torch.zeros(2, dtype=torch.float64, device=self.args.device)
+        own = range(self.args.process_index, len(data), self.args.world_size)
+        for start in range(0, len(own), size):
+            examples: list[Any] = [data[row] for row in own[start : start + size]]
+            batch = self._prepare_inputs(self.data_collator(examples))
+            num_predicted = (batch["labels"] != IGNORED_LABEL).sum()
+            with torch.no_grad(), self.compute_loss_context_manager():
+                loss = model(**batch).loss
+            total += torch.stack([loss * num_predicted, num_predicted])
+        model.train(was_training)
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.all_reduce(total)
+        metrics = {"eval_loss": float(total[0] / total[1])}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         """Note whose: beginning to read batches draws a number, so the state comes back after that."""

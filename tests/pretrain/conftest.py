@@ -79,11 +79,12 @@ class Run:
 def train_tiny(tokenizer: PreTrainedTokenizerBase) -> Callable[..., Run]:
     """Runner of a tiny pre-training: same arguments, same weights at the start."""
 
-    def run(folder: Path, corpus: PackedCorpus, **kwargs: Any) -> Run:
+    def run(folder: Path, corpus: PackedCorpus, dropout: float = 0.1, **kwargs: Any) -> Run:
         settings = {"max_steps": 4, "learning_rate": 5e-3, "per_device_train_batch_size": 16, "logging_steps": 10}
         arguments = PretrainArguments(output_dir=str(folder), use_cpu=True, disable_tqdm=True, **settings | kwargs)
         set_seed(arguments.seed)
-        model = build_model(TINY, tokenizer, 64)
+        rates = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+        model = build_model(TINY, tokenizer, 64, **rates)
         steps: list[tuple[int, int]] = []
         result = pretrain(model, tokenizer, corpus, arguments, report=lambda *step: steps.append(step))
         return Run(model, result, folder, steps)

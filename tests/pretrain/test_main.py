@@ -269,6 +269,7 @@ def test_a_missing_output_folder_is_refused(flags: Callable[..., list[str]], no_
     ("further", "message"),
     [
         (["--max_steps", "0"], r"^--max_steps: must be more than 0, got 0\."),
+        (["--dropout", "1"], r"^--dropout: must be in \[0, 1\), got 1\.0"),
         (["--mlm_probability", "1"], r"^--mlm_probability: must be in \(0, 1\), got 1\.0"),
         (["--mlm_probability", "0"], r"^--mlm_probability: must be in \(0, 1\), got 0\.0"),
         (["--max_stps", "3"], r"unknown flag '--max_stps'\. Did you mean --max_steps\?"),

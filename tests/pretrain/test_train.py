@@ -109,6 +109,40 @@ def test_accumulated_batches_have_the_mean_of_their_losses(
     assert result.loss == pytest.approx(result.held_out_loss, rel=0.1)
 
 
+def test_four_accumulated_batches_are_one_four_times_as_large(
+    train_tiny: Callable[..., Any], corpus: PackedCorpus, tmp_path: Path
+):
+    runs = [
+        train_tiny(tmp_path / str(size), corpus, dropout=0.0, **settings)
+        for size, settings in {
+            4: {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 4},
+            16: {"per_device_train_batch_size": 16},
+        }.items()
+    ]
+    curves = [np.loadtxt(run.folder / "learning_curve.csv", delimiter=",", skiprows=1, usecols=1) for run in runs]
+    np.testing.assert_allclose(*curves, atol=1e-5)
+    for one, other in zip(*(run.model.parameters() for run in runs), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+def test_held_out_losses_need_held_out_blocks(train_tiny: Callable[..., Any], corpus: PackedCorpus, tmp_path: Path):
+    with pytest.raises(InputError, match="--eval_strategy: must be 'no' where the corpus is too small"):
+        train_tiny(tmp_path, PackedCorpus(corpus.train, corpus.held_out[:0]), eval_strategy="steps", eval_steps=2)
+
+
+def test_held_out_losses_are_in_the_curve_and_the_same_in_any_batch(
+    train_tiny: Callable[..., Any], corpus: PackedCorpus, tmp_path: Path
+):
+    found = []
+    for size in (3, 64):
+        folder = tmp_path / str(size)
+        train_tiny(folder, corpus, eval_strategy="steps", eval_steps=2, per_device_eval_batch_size=size)
+        rows = (line.split(",") for line in (folder / "learning_curve.csv").read_text().splitlines()[1:])
+        found.append({int(row[0]): float(row[3]) for row in rows if row[3]})
+    assert list(found[0]) == [2, 4]
+    assert found[0] == pytest.approx(found[1], abs=1e-5)
+
+
 @pytest.mark.parametrize("part", ["train", "held_out"])
 def test_a_batch_in_which_no_token_is_drawn_is_no_divergence(
     train_tiny: Callable[..., Any], corpus: PackedCorpus, tmp_path: Path, part: str
