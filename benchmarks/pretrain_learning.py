@@ -27,7 +27,7 @@ BLOCK_SIZE = 128
 def unigram_entropy(text: str, folder: Path) -> float:
     """Of held-out tokens, in nats."""
     tokenizer = load_tokenizer(folder)
-    corpus = pack(read_documents([text]), tokenizer, BLOCK_SIZE)
+    corpus = pack(read_documents(text), tokenizer, BLOCK_SIZE)
     counts = 1 + np.bincount(np.asarray(corpus.train).ravel(), minlength=len(tokenizer))
     counts[tokenizer.all_special_ids] = 0
     held_out = np.asarray(corpus.held_out).ravel()
@@ -67,7 +67,7 @@ def main() -> None:
     body += f"| below the entropy | 0.8 | {entropy - loss:.3f} |\n"
     body += f"| steps; tokens/s | | {result['num_steps']:,}; {result['tokens_per_s']:,.0f} |\n\n"
     body += "| step | held-out loss |\n|---:|---:|\n" + "".join(f"| {s} | {float(v):.3f} |\n" for s, v in curve)
-    setting = f"{arguments.text}, {arguments.seconds:g} s."
+    setting = f"{Path(arguments.text).name}, {arguments.seconds:g} s."
     outcome.publish("Learning of pre-training", ["torch", "transformers"], setting, body, arguments.out)
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
+from pathlib import Path
 
 import numpy as np
 import outcome
@@ -137,7 +138,9 @@ class Setting:
 
 def speed(way: Way, num_steps: int, device: torch.device, is_compiled: bool) -> float:
     """Tokens a second of whole steps: batch, forward, backward, clipping, AdamW; the median step."""
-    model = way.model.to(device).train()
+    model = way.model
+    model.to(device)  # type: ignore[arg-type]
+    model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     run = torch.compile(model) if is_compiled else model
     rates = []
@@ -169,7 +172,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
-    documents = list(read_documents([arguments.text]))
+    documents = list(read_documents(arguments.text))
     tokenizer = train_tokenizer(documents, VOCAB_SIZE)
     body = ""
     for shape in arguments.shapes.split(","):
@@ -190,8 +193,8 @@ def main() -> None:
     fill = np.mean([min(128, len(ids)) for ids in tokenizer(documents[:2000])["input_ids"]])
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     setting_line = (
-        f"{arguments.text}, {len(documents):,} lines of {fill:.0f} tokens on the mean (cut at 128); tokenizer of "
-        f"{len(tokenizer):,} entries; {name}, {'compiled' if arguments.compile else 'not compiled'}; median of "
+        f"{Path(arguments.text).name}, {len(documents):,} lines of {fill:.0f} tokens on the mean (cut at 128); "
+        f"tokenizer of {len(tokenizer):,} entries; {name}, {'' if arguments.compile else 'not '}compiled; median of "
         f"{arguments.steps} steps."
     )
     outcome.publish("Speed of pre-training", ["torch", "transformers"], setting_line, body, arguments.out)

@@ -94,11 +94,11 @@ class ProgressReport(TrainerCallback):
         columns = (
             TextColumn("step {task.fields[step]}"),
             BarColumn(),
-            TextColumn("loss {task.fields[loss]:.3f}, {task.fields[speed]:,.0f} tokens/s"),
+            TextColumn("{task.fields[loss]}{task.fields[speed]:,.0f} tokens/s"),
             TimeRemainingColumn(),
         )
         self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
-        self._task = self._bar.add_task("training", total=1.0, step=state.global_step, loss=math.nan, speed=0.0)
+        self._task = self._bar.add_task("training", total=1.0, step=state.global_step, loss="", speed=0.0)
         self._bar.start()
 
     def on_log(
@@ -116,12 +116,11 @@ class ProgressReport(TrainerCallback):
         """Move the bar, or write a line now and then."""
         elapsed, share = time.monotonic() - self._began, min(1.0, self._share(state))
         speed = (state.global_step - self._first_step) * self._tokens_per_step / max(elapsed, 1e-9)
-        self._bar.update(self._task, completed=share, step=state.global_step, loss=self._loss, speed=speed)
+        loss = "" if math.isnan(self._loss) else f"loss {self._loss:.3f}, "  # until one is logged
+        self._bar.update(self._task, completed=share, step=state.global_step, loss=loss, speed=speed)
         if not self._console.is_terminal and time.monotonic() - self._last_line >= _LINE_SECONDS:
             self._last_line = time.monotonic()
-            self._console.print(
-                f"step {state.global_step}, {share:.0%}: loss {self._loss:.3f}, {speed:,.0f} tokens/s", highlight=False
-            )
+            self._console.print(f"step {state.global_step}, {share:.0%}: {loss}{speed:,.0f} tokens/s", highlight=False)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
