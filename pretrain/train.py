@@ -261,7 +261,11 @@ def _result(trainer: PretrainTrainer, held_out: float | None, seconds: float, ob
     model = cast(PreTrainedModel, trainer.model)
     config = model.config
     flops = flops_per_token(
-        Architecture.from_model_dict(config.model_dict), config.vocab_size, block_size, objective.mlm_probability
+        Architecture.from_model_dict(config.model_dict),
+        config.vocab_size,
+        block_size,
+        objective.mlm_probability,
+        relative=config.position_embedding_type == "relative_key",
     )
     peak = device_peak(arguments.device, arguments.bf16 or arguments.fp16)
     return PretrainResult(
