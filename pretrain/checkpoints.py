@@ -9,6 +9,7 @@ from pathlib import Path
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from design_space.errors import InputError
 from pretrain.budget import Clock, agreed
 
 PARTIAL = ".partial"
@@ -33,6 +34,25 @@ def keep_newest(folder: Path, max_number: int | None, max_bytes: int | None) -> 
         too_large = max_bytes is not None and kept_bytes > max_bytes
         if place > 0 and (too_many or too_large):
             shutil.rmtree(path)
+
+
+def cannot_be_written(folder: Path, what: str, error: Exception) -> InputError:
+    """Say why something is missing in a run's folder, and remove what there is of it.
+
+    Args:
+        folder: Of the run.
+        what: Was to be written.
+        error: That stopped it; torch does not say that a disk is full, so the free space is told besides.
+    """
+    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    free = shutil.disk_usage(folder).free
+    shutil.rmtree(folder / PARTIAL, ignore_errors=True)
+    whole = checkpoints(folder)
+    last = f"{whole[-1].name} is whole" if whole else "there is no checkpoint"
+    return InputError(
+        f"--output_dir: {folder}: {what} must be written, got: {reason:.200} ({free / 1e6:,.1f} MB free); {last}. "
+        "Make room and go on with --resume."
+    )
 
 
 class SaveByTime(TrainerCallback):

@@ -21,7 +21,7 @@ from design_space.errors import InputError
 from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
 from pretrain.budget import Budget, Clock, TimeLimit
 from pretrain.callbacks import Last, ProgressReport, StepReporter, StopOnDivergence
-from pretrain.checkpoints import PARTIAL, SaveByTime, checkpoints
+from pretrain.checkpoints import PARTIAL, SaveByTime, cannot_be_written, checkpoints
 from pretrain.collate import MaskingCollator
 from pretrain.config import PretrainArguments
 from pretrain.corpus import PackedCorpus
@@ -299,12 +299,7 @@ def _save(trainer: PretrainTrainer, tokenizer: PreTrainedTokenizerBase, folder: 
         (partial / "learning_curve.csv").write_text(_curve(trainer), encoding="utf-8")
         (partial / RESULT_FILE).write_text(json.dumps(asdict(result), indent=1), encoding="utf-8")
     except (OSError, RuntimeError, SafetensorError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise InputError(
-            f"--output_dir: {folder}: the finished model must be written, got: {reason:.200}. "
-            "Make room and go on with --resume."
-        ) from error
+        raise cannot_be_written(folder, "the finished model", error) from error
     files = sorted(partial.iterdir(), key=lambda path: path.name == RESULT_FILE)
     for path in files:
         os.replace(path, folder / path.name)

@@ -13,9 +13,8 @@ from torch import distributed
 from torch.utils.data import Dataset
 from transformers import Trainer
 
-from design_space.errors import InputError
 from pretrain.budget import Clock, schedule_by_time
-from pretrain.checkpoints import PARTIAL, checkpoints, keep_newest
+from pretrain.checkpoints import PARTIAL, cannot_be_written, keep_newest
 from pretrain.collate import IGNORED_LABEL
 from pretrain.reading import HeldOutBlocks
 
@@ -112,8 +111,7 @@ class PretrainTrainer(Trainer):
                 (partial / name / CLOCK_FILE).write_text(json.dumps({"seconds": self._clock.seconds}), "utf-8")
                 _flush(partial / name)
         except (OSError, RuntimeError, SafetensorError) as error:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise InputError(_refusal(folder, self.state.global_step, error)) from error
+            raise cannot_be_written(folder, f"the checkpoint of step {self.state.global_step}", error) from error
         finally:
             self._is_saving = False
         _meet()
@@ -142,13 +140,3 @@ def _meet() -> None:
     """Wait for the other processes."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.barrier()
-
-
-def _refusal(folder: Path, step: int, error: Exception) -> str:
-    whole = checkpoints(folder)
-    last = f"{whole[-1].name} is whole" if whole else "there is no earlier one"
-    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return (
-        f"--output_dir: {folder}: the checkpoint of step {step} must be written, got: {reason:.200}; {last}. "
-        "Make room and go on with --resume."
-    )
