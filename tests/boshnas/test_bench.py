@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -305,7 +306,13 @@ def is_alive(pid: int) -> bool:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_an_interrupted_command_leaves_no_worker(number: signal.Signals, code: int):
     words = [sys.executable, "-m", "boshnas.bench", *WORDS, "--methods", "ensemble", "--seeds", "50", "--jobs", "2"]
-    process = subprocess.Popen([*words, "--budget", "80"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*words, "--budget", "80"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    )
     assert process.stderr is not None
     wait_for(lambda: len(children(process.pid)) >= 3)  # two workers and the tracker of resources
     time.sleep(5)
