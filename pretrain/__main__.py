@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,8 @@ def _parse(arguments: Sequence[str]) -> tuple[PretrainConfig, PretrainArguments]
         raise InputError("--output_dir: must name the folder for the checkpoint. Give one.")
     if training.resume_from_checkpoint is not None:
         raise InputError("--resume_from_checkpoint: is --resume here, from the newest checkpoint of --output_dir.")
+    if "tensorboard" in training.report_to and find_spec("tensorboard") is None:
+        raise InputError("--report_to tensorboard: needs the package tensorboard. Run: pip install tensorboard")
     _check_numbers(config, training)
     if not config.text_column:
         raise InputError("--text_column: must name a column, is empty. Leave it out for 'text'.")

@@ -424,3 +424,9 @@ def test_a_tokenizer_that_does_not_fit_a_checkpoint_is_refused(
                 "--model_dict", str(tmp_path / "out"), "--tokenizer_name", str(tmp_path / "small"), "--output_dir", "x"
             )
         )
+
+
+def test_tensorboard_needs_its_package(flags: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="--report_to tensorboard: needs the package tensorboard"):
+        main(flags("--report_to", "tensorboard"))
