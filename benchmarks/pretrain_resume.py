@@ -17,7 +17,7 @@ from pathlib import Path
 
 import outcome
 
-from pretrain.checkpoints import checkpoints
+from pretrain.checkpoints import checkpoints, step_of
 
 
 def command(folder: Path, num_steps: int) -> list[str]:
@@ -41,15 +41,15 @@ def command(folder: Path, num_steps: int) -> list[str]:
 
 def killed(folder: Path, num_steps: int, rng: random.Random) -> int | None:
     """Run until some time after the next checkpoint, then kill; the step it had saved, None where it ended first."""
-    before = len(checkpoints(folder)) and int(checkpoints(folder)[-1].name.rpartition("-")[2])
+    before = len(checkpoints(folder)) and step_of(checkpoints(folder)[-1])
     process = subprocess.Popen(command(folder, num_steps), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None:
         newest = checkpoints(folder)
-        if newest and int(newest[-1].name.rpartition("-")[2]) > before:
+        if newest and step_of(newest[-1]) > before:
             time.sleep(rng.uniform(0, 1.0))
             process.send_signal(signal.SIGKILL)
             process.wait()
-            return int(checkpoints(folder)[-1].name.rpartition("-")[2])
+            return step_of(checkpoints(folder)[-1])
         time.sleep(0.01)
     return None
 

@@ -26,7 +26,7 @@ from finetune.config import FinetuneArguments
 from finetune.glue import GlueResult, finetune_tasks
 from finetune.tasks import find_task
 from pretrain.callbacks import DivergedError
-from pretrain.config import PretrainArguments, Recipe
+from pretrain.config import PretrainArguments, Recipe, bf16_supported
 from pretrain.corpus import PackedCorpus
 from pretrain.tokenizer import load_tokenizer
 from pretrain.train import Objective, build_model, pretrain
@@ -151,7 +151,6 @@ def _train_encoder(
         output_dir=str(folder / CHECKPOINT_FOLDER),
         seed=job.seed,
         disable_tqdm=True,
-        bf16=bf16_supported(),
         **settings.pretrain.training_arguments(),
     )
     with stages.stage("pretrain") as report:
@@ -189,11 +188,6 @@ def finetune_arguments(settings: FinetuneSettings, seed: int, folder: Path) -> F
         bf16=bf16_supported(),
         **settings.model_dump(exclude={"max_seq_length"}),
     )
-
-
-def bf16_supported() -> bool:
-    """True on GPUs that compute in bfloat16."""
-    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
 
 
 def failure(job: Job, error: Exception) -> Result:

@@ -6,3 +6,8 @@ class InputError(ValueError):
 
     Commands print the line on stderr and exit with code 2.
     """
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, up to its first line break; its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

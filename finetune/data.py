@@ -11,7 +11,7 @@ import datasets
 import pandas as pd
 import pyarrow
 
-from design_space.errors import InputError
+from design_space.errors import InputError, first_line
 from finetune import demo
 from finetune.tasks import GLUE, Task
 
@@ -95,7 +95,7 @@ def _from_hub(task: Task, split: str) -> list[Row]:
     try:
         return list(datasets.load_dataset(HUB_NAME, task.name, split=split))
     except (OSError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise InputError(
             f"--data glue: {task.name} cannot be loaded from the hub ({reason}). Give a folder with --data DIR."
         ) from None

@@ -24,7 +24,7 @@ from transformers import (
 )
 
 import design_space.model  # noqa: F401  (registers FlexiBERT with the Auto classes)
-from design_space.errors import InputError
+from design_space.errors import InputError, first_line
 from finetune.config import FinetuneArguments
 from finetune.data import Row, TaskData
 from finetune.metrics import task_metrics, task_score
@@ -73,7 +73,7 @@ def load_checkpoint(checkpoint: str, task: Task) -> tuple[PreTrainedModel, PreTr
         model = AutoModelForSequenceClassification.from_pretrained(checkpoint, config=config)
         tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     except (OSError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise InputError(f"model: {checkpoint!r} cannot be loaded: {reason}") from None
     return model, tokenizer
 

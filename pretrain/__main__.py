@@ -17,7 +17,7 @@ from transformers.utils import logging as transformers_logging
 
 from design_space.architecture import Architecture
 from design_space.command_line import exit_code
-from design_space.errors import InputError
+from design_space.errors import InputError, first_line
 from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
 from design_space.model.presets import PRESETS, preset
 from pretrain.budget import Budget
@@ -80,7 +80,7 @@ def _start(config: PretrainConfig) -> _Start:
     try:
         model = FlexiBertForMaskedLM.from_pretrained(folder)
     except (OSError, ValueError, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise InputError(f"--model_dict: {folder} must hold a checkpoint: {reason:.200}") from None
     tokenizer = load_tokenizer(config.tokenizer_name or folder)
     if len(tokenizer) != model.config.vocab_size:
@@ -118,8 +118,9 @@ def _is_finished(folder: Path, resume: bool) -> bool:
     """
     if resume:
         return (folder / RESULT_FILE).is_file()
-    for held, what in ((folder / "config.json", "a checkpoint"), (checkpoints(folder), "checkpoints of a run")):
-        if held.exists() if isinstance(held, Path) else held:
+    held = {"a checkpoint": (folder / "config.json").exists(), "checkpoints of a run": bool(checkpoints(folder))}
+    for what, is_there in held.items():
+        if is_there:
             raise InputError(f"--output_dir: {folder} holds {what} already. Give another folder, or --resume.")
     return False
 

@@ -9,19 +9,24 @@ from pathlib import Path
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from design_space.errors import InputError
+from design_space.errors import InputError, first_line
 from pretrain.budget import Clock, agreed
 
 PARTIAL = ".partial"
-_NAME = re.compile(r"checkpoint-(\d+)")
+_NAME = re.compile(r"checkpoint-\d+")
 
 
 def checkpoints(folder: Path) -> list[Path]:
     """Whole checkpoints of a run, oldest first."""
     if not folder.is_dir():
         return []
-    found = [(int(match[1]), path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
-    return [path for _, path in sorted(found) if path.is_dir()]
+    found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
+    return sorted(found, key=step_of)
+
+
+def step_of(checkpoint: Path) -> int:
+    """Optimizer steps that had been made when a checkpoint was written."""
+    return int(checkpoint.name.rpartition("-")[2])
 
 
 def keep_newest(folder: Path, max_number: int | None, max_bytes: int | None) -> None:
@@ -44,14 +49,13 @@ def cannot_be_written(folder: Path, what: str, error: Exception) -> InputError:
         what: Was to be written.
         error: That stopped it; torch does not say that a disk is full, so the free space is told besides.
     """
-    reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     free = shutil.disk_usage(folder).free
     shutil.rmtree(folder / PARTIAL, ignore_errors=True)
     whole = checkpoints(folder)
     last = f"{whole[-1].name} is whole" if whole else "there is no checkpoint"
     return InputError(
-        f"--output_dir: {folder}: {what} must be written, got: {reason:.200} ({free / 1e6:,.1f} MB free); {last}. "
-        "Make room and go on with --resume."
+        f"--output_dir: {folder}: {what} must be written, got: {first_line(error):.200} ({free / 1e6:,.1f} MB free); "
+        f"{last}. Make room and go on with --resume."
     )
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from design_space.errors import InputError
+from pretrain.tokenizer import end_token_id
 
 IGNORED_LABEL = -100
 MASKED, REPLACED = 0.8, 0.1  # of the predicted tokens; the rest is kept
@@ -71,12 +72,12 @@ class MaskingCollator:
             raise InputError(f"masking: seed must not be negative, got {seed}.")
         if tokenizer.mask_token_id is None:
             raise InputError("masking: the tokenizer must have a mask token, has none. Take another.")
-        end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
+        end = end_token_id(tokenizer)
         if with_document_ids and end is None:
             raise InputError("masking: document ids need a tokenizer with an eos or sep token. Take another.")
         self._probability, self._seed = mlm_probability, seed
         self._mask_id = int(tokenizer.mask_token_id)
-        self._end_id = int(end) if with_document_ids else None
+        self._end_id = end if with_document_ids else None
         self._is_special = np.zeros(len(tokenizer), dtype=bool)
         self._is_special[tokenizer.all_special_ids] = True
         self._ordinary_ids = np.flatnonzero(~self._is_special)
@@ -198,7 +199,7 @@ def predictions(
     return np.where(is_filled, 0, places), labels
 
 
-def document_ids(ids: Tensor, end_token_id: int) -> Tensor:
+def document_ids(ids: Tensor, end_id: int) -> Tensor:
     """Number the documents of packed blocks: start token, then documents with an end token after each.
 
     The start token belongs to the first document, an end token to the one before it, padding after the last end token
@@ -206,16 +207,16 @@ def document_ids(ids: Tensor, end_token_id: int) -> Tensor:
 
     Args:
         ids: Token ids, shape (…, T).
-        end_token_id: Of the end token.
+        end_id: Of the end token.
 
     Returns:
         The number of end tokens before each token, same shape.
 
     Example:
-        >>> document_ids(torch.tensor([[0, 7, 8, 2, 9, 2, 5]]), end_token_id=2).tolist()
+        >>> document_ids(torch.tensor([[0, 7, 8, 2, 9, 2, 5]]), end_id=2).tolist()
         [[0, 0, 0, 0, 1, 1, 2]]
     """
-    is_end = (ids == end_token_id).long()
+    is_end = (ids == end_id).long()
     return is_end.cumsum(-1) - is_end
 
 

@@ -73,6 +73,11 @@ class PretrainConfig:
     json: bool = field(default=False, metadata={"help": "Print the result as one JSON line."})
 
 
+def bf16_supported() -> bool:
+    """Whether there is a GPU that computes in bfloat16."""
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+
+
 @dataclass
 class PretrainArguments(TrainingArguments):
     """Arguments of the transformers Trainer; the defaults are those of RoBERTa (Liu et al. 2019, arXiv:1907.11692)."""
@@ -89,7 +94,7 @@ class PretrainArguments(TrainingArguments):
         default=0.0, metadata={"help": "Readings of the corpus, instead of --max_steps; 0: not given."}
     )
     bf16: bool = field(
-        default_factory=lambda: torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+        default_factory=bf16_supported,
         metadata={"help": "Compute in bfloat16; where a GPU has it, unless --fp16."},
     )
     logging_steps: float = field(default=10, metadata={"help": "Steps between two losses of the learning curve."})

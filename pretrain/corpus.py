@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from design_space.errors import InputError
 from pretrain.blocks import BlockWriter, map_blocks, write_blocks
 from pretrain.distinct import content_hash
+from pretrain.tokenizer import end_token_id
 
 HELD_OUT_EVERY = 50
 _PARTS = ("train", "held_out")
@@ -99,7 +100,7 @@ def pack(
 
 
 def _tokenised(documents: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> Iterator[_Document]:
-    end = int(tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id)
+    end = end_token_id(tokenizer)
     for batch in _batches(documents):
         ids = tokenizer(batch, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
         for document, row in zip(batch, ids, strict=True):

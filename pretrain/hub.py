@@ -8,7 +8,7 @@ from typing import Self
 from datasets import load_dataset
 from huggingface_hub import dataset_info
 
-from design_space.errors import InputError
+from design_space.errors import InputError, first_line
 from pretrain.columns import checked_text, column_position, pieces
 
 _PATTERN = re.compile(
@@ -80,7 +80,7 @@ class HubSet:
             raise self._unreadable(error) from None
 
     def _unreadable(self, error: Exception) -> InputError:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         return InputError(
             f"{self}: the hub data set cannot be read ({reason}). "
             "Check name and network, or give a file or folder that exists."

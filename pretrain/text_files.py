@@ -15,7 +15,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from design_space.errors import InputError
+from design_space.errors import InputError, first_line
 from pretrain.columns import MAX_DOCUMENT_CHARS, checked_text, column_position, nearest, pieces
 
 SUFFIXES = (".txt", ".jsonl", ".csv", ".tsv", ".parquet")
@@ -60,7 +60,7 @@ def read_file(path: Path, column: str = "text") -> Iterator[str]:
     except UnicodeDecodeError:
         raise InputError(_why_not_text(path)) from None
     except (OSError, pa.ArrowException) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         raise InputError(f"{path}: must be a whole {path.suffix} file, is not ({reason}). Copy it again.") from None
     if not holds_any:
         raise InputError(f"{path}: must hold at least one document, is empty. Leave it out.")

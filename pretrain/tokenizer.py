@@ -10,7 +10,7 @@ from typing import Any, Literal
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from design_space.errors import InputError
+from design_space.errors import InputError, first_line
 from pretrain.config import MIN_VOCAB_SIZE
 
 TokenizerKind = Literal["bpe", "wordpiece"]
@@ -127,11 +127,17 @@ def load_tokenizer(name_or_folder: str | Path) -> PreTrainedTokenizerBase:
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(name_or_folder))
     except (OSError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise InputError(f"tokenizer: {str(name_or_folder)!r} cannot be loaded: {reason}") from None
     if tokenizer.mask_token_id is None:
         raise InputError(f"tokenizer: {str(name_or_folder)!r} must have a mask token, has none. Take another.")
     return tokenizer
+
+
+def end_token_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """What stands after every document of a packed block: the eos token, or sep; None where there is neither."""
+    end: int | None = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
+    return end
 
 
 def tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:

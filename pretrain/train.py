@@ -14,14 +14,14 @@ from typing import Any, cast
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, ProgressCallback
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, ProgressCallback, TrainerState
 
 from design_space.architecture import Architecture
 from design_space.errors import InputError
 from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
 from pretrain.budget import Budget, Clock, TimeLimit
 from pretrain.callbacks import Last, ProgressReport, StepReporter, StopOnDivergence
-from pretrain.checkpoints import PARTIAL, SaveByTime, cannot_be_written, checkpoints
+from pretrain.checkpoints import PARTIAL, SaveByTime, cannot_be_written, checkpoints, step_of
 from pretrain.collate import MaskingCollator
 from pretrain.config import PretrainArguments
 from pretrain.corpus import PackedCorpus
@@ -161,8 +161,9 @@ def pretrain(
     elif arguments.should_save:
         shutil.rmtree(folder / PARTIAL, ignore_errors=True)
         keep(folder, begun_with)
+    per_step = tokens_per_step(arguments, corpus.train.shape[1])
     trainer = _trainer(model, tokenizer, corpus, arguments, objective, run, clock, newest)
-    shown = _watch(trainer, run, clock, report)
+    shown = _watch(trainer, run, clock, report, per_step)
     clock.start()
     try:
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
@@ -171,7 +172,7 @@ def pretrain(
             shown.close()
     seconds = clock.seconds
     held_out = trainer.evaluate()["eval_loss"] if len(corpus.held_out) else None
-    result = _result(trainer, held_out, seconds, objective)
+    result = _result(trainer, held_out, seconds, objective, corpus.train.shape[1])
     if arguments.should_save:
         _save(trainer, tokenizer, folder, result)
     return result
@@ -197,7 +198,7 @@ def _trainer(
     arguments.max_steps = run.budget.num_steps(per_step, corpus.train.size)
     # The reading starts where the checkpoint left it, so there is nothing to skip.
     arguments.ignore_data_skip = True
-    done = 0 if newest is None else int(newest.name.rpartition("-")[2])
+    done = 0 if newest is None else step_of(newest)
     per_step_blocks = per_step // block_size
     blocks = TrainingBlocks(
         corpus.train, arguments.max_steps * per_step_blocks, arguments.seed, start=done * per_step_blocks
@@ -226,7 +227,7 @@ def _collator(tokenizer: PreTrainedTokenizerBase, objective: Objective, seed: in
 
 
 def _watch(
-    trainer: PretrainTrainer, run: Run, clock: Clock, report: Callable[[int, int], None] | None
+    trainer: PretrainTrainer, run: Run, clock: Clock, report: Callable[[int, int], None] | None, per_step: int
 ) -> ProgressReport | None:
     """Add what looks at the run; the bar, which has to be taken away after an error."""
     for printer in (ProgressCallback, PrinterCallback):
@@ -240,22 +241,21 @@ def _watch(
         trainer.add_callback(StepReporter(report))
     if not run.shows_progress or not trainer.is_world_process_zero():
         return None
-    per_step = tokens_per_step(cast(PretrainArguments, trainer.args), _block_size(trainer))
-    share = (lambda state: state.global_step / state.max_steps) if max_seconds is None else None
-    shown = ProgressReport(per_step, share or (lambda state: clock.seconds / cast(float, max_seconds)))
+
+    def share(state: TrainerState) -> float:
+        return state.global_step / state.max_steps if max_seconds is None else clock.seconds / max_seconds
+
+    shown = ProgressReport(per_step, share)
     trainer.add_callback(shown)
     return shown
 
 
-def _block_size(trainer: PretrainTrainer) -> int:
-    return len(cast(TrainingBlocks, trainer.train_dataset)[0].input_ids)
-
-
-def _result(trainer: PretrainTrainer, held_out: float | None, seconds: float, objective: Objective) -> PretrainResult:
+def _result(
+    trainer: PretrainTrainer, held_out: float | None, seconds: float, objective: Objective, block_size: int
+) -> PretrainResult:
     state, arguments = trainer.state, cast(PretrainArguments, trainer.args)
     curve = [(entry["step"], entry["loss"]) for entry in state.log_history if "loss" in entry]
     steps = np.diff([0, *(step for step, _ in curve)])
-    block_size = _block_size(trainer)
     num_tokens = state.global_step * tokens_per_step(arguments, block_size)
     speed = num_tokens / max(seconds, 1e-9)
     model = cast(PreTrainedModel, trainer.model)

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
-from torch import distributed
 from torch.utils.data import Dataset
 from transformers import Trainer
 
@@ -73,8 +72,7 @@ class PretrainTrainer(Trainer):
                 loss = model(**batch).loss
             total += torch.stack([loss * num_predicted, num_predicted])
         model.train(was_training)
-        if distributed.is_available() and distributed.is_initialized():
-            distributed.all_reduce(total)
+        total = self.accelerator.reduce(total)
         metrics = {"eval_loss": float(total[0] / total[1])}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -114,13 +112,13 @@ class PretrainTrainer(Trainer):
             raise cannot_be_written(folder, f"the checkpoint of step {self.state.global_step}", error) from error
         finally:
             self._is_saving = False
-        _meet()
+        self.accelerator.wait_for_everyone()
         if self.args.should_save:
             shutil.rmtree(folder / name, ignore_errors=True)  # of a run that is repeated
             os.replace(partial / name, folder / name)
             shutil.rmtree(partial)
             keep_newest(folder, self.args.save_total_limit, self._max_checkpoint_bytes)
-        _meet()
+        self.accelerator.wait_for_everyone()
 
 
 def seconds_before(checkpoint: Path) -> float:
@@ -134,9 +132,3 @@ def _flush(folder: Path) -> None:
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
-
-
-def _meet() -> None:
-    """Wait for the other processes."""
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.barrier()

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional as F
 
+from boshnas.surrogates.training import Shape, num_parameters, unpack
+
 _GAIN = 5.0  # of raw variances: they have orders of magnitude to travel, in steps as small as the means'
 _INITIAL_VARIANCE = 0.05  # of a hidden activation whose inputs are of order 1
 _INITIAL_NOISE = 0.5  # of the output
@@ -145,6 +147,11 @@ def gradient(
     return torch.stack([of_means, of_variances * torch.sigmoid(_GAIN * weights[:, 1]) * _GAIN], dim=1)
 
 
+def num_weights(num_features: int, hidden_size: int) -> int:
+    """Q."""
+    return num_parameters(_shapes(num_features, hidden_size))
+
+
 def is_weight(num_features: int, hidden_size: int) -> torch.Tensor:
     """True where a parameter is of a W, not of a b, shape (Q,)."""
     flags = [
@@ -168,18 +175,14 @@ def _next(mu: Linear, s: Linear, unit: Rectified) -> Moments:
 
 def _layers(weights: torch.Tensor, num_features: int, hidden_size: int) -> tuple[list[Linear], list[Linear]]:
     """Means and variances of each layer's weights, views of the flat arrays."""
-    sizes = _sizes(num_features, hidden_size)
-    lengths = [size for i, o in sizes for size in (i * o, o)]
-    layers = []
-    for flat in (weights[:, 0], F.softplus(_GAIN * weights[:, 1])):
-        parts = flat.split(lengths, dim=1)
-        layers.append(
-            [
-                Linear(parts[2 * place].view(-1, i, o), parts[2 * place + 1].view(-1, 1, o))
-                for place, (i, o) in enumerate(sizes)
-            ]
-        )
-    return layers[0], layers[1]
+    shapes = _shapes(num_features, hidden_size)
+    means, variances = (unpack(flat, shapes) for flat in (weights[:, 0], F.softplus(_GAIN * weights[:, 1])))
+    return list(map(Linear, means[::2], means[1::2])), list(map(Linear, variances[::2], variances[1::2]))
+
+
+def _shapes(num_features: int, hidden_size: int) -> list[Shape]:
+    """Of W and b of each layer in turn."""
+    return [shape for i, o in _sizes(num_features, hidden_size) for shape in ((i, o), (1, o))]
 
 
 def _sizes(num_features: int, hidden_size: int) -> list[tuple[int, int]]:

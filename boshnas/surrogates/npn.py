@@ -67,11 +67,12 @@ class NPNSurrogate(Surrogate):
         kept = self.folds_ != torch.arange(self.num_members)[:, None]
         kept |= ~kept.any(1, keepdim=True)  # a single row is left to everybody
         start, num_steps = getattr(self, "weights_", None), max(1, self.num_steps // 4)
-        fresh = gaussian_network.initial(data.X.shape[1], self.hidden_size, self.num_members, generator)
-        if not self.warm_start or start is None or start.shape != fresh.shape:
-            start, num_steps = fresh, self.num_steps
-        X, likelihood = data.X.to(fresh), _Likelihood.of(data, kept.to(fresh))
-        decay = self.weight_decay * gaussian_network.is_weight(data.X.shape[1], self.hidden_size) / kept.sum(1)[:, None]
+        size = data.X.shape[1], self.hidden_size
+        shape = self.num_members, 2, gaussian_network.num_weights(*size)
+        if not self.warm_start or start is None or start.shape != shape:
+            start, num_steps = gaussian_network.initial(*size, self.num_members, generator), self.num_steps
+        X, likelihood = data.X.to(start), _Likelihood.of(data, kept.to(start))
+        decay = self.weight_decay * gaussian_network.is_weight(*size) / kept.sum(1)[:, None]
 
         def gradient(weights: torch.Tensor) -> torch.Tensor:
             slopes = gaussian_network.gradient(weights, X, self.hidden_size, likelihood.slopes)
