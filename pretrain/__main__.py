@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from torch import distributed
 from transformers import PreTrainedTokenizerBase, set_seed
 from transformers.utils import logging as transformers_logging
 
@@ -38,6 +39,15 @@ MAX_POSITIONS = 512
 def main(arguments: Sequence[str]) -> None:
     """Read the flags and run."""
     config, training = _parse(arguments)
+    try:
+        _train(config, training)
+    finally:
+        # A process that ends with its group open may be aborted by the group's threads.
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def _train(config: PretrainConfig, training: PretrainArguments) -> None:
     folder, run = Path(training.output_dir), _run(config, training)
     if _is_finished(folder, run.resume):
         _tell(json.loads((folder / RESULT_FILE).read_text("utf-8")), folder, config.json)
