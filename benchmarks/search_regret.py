@@ -6,7 +6,7 @@ usage: python benchmarks/search_regret.py NAS_TABLES RUNS [--seeds 20] [--method
 NAS_TABLES is a folder with `tables.json` and the tables it names; RUNS keeps what every table, method and seed came to,
 so that a stopped benchmark goes on where it was (remove the files of a method that has changed). Each run is that of
 `python -m boshnas.bench`: 10 random rows, then one at a time, defaults throughout, on one thread. BoTorch's GP needs
-`pip install botorch`, and up to four minutes a run.
+`pip install botorch`, and up to two minutes a run (its likelihood written out, see `boshnas/baselines`).
 """
 
 import json
