@@ -82,7 +82,7 @@ def _check(options: BenchOptions) -> list[str]:
 
 
 def _plan(table: Table, options: BenchOptions) -> Plan:
-    num_rows, num_empty = len(table.pool), len(table.pool) - len(table.measured)
+    num_rows, num_empty = len(table.candidates), len(table.unmeasured)
     if num_empty:
         raise InputError(
             f"{table.name}: a comparison needs a value of {table.objective_name!r} in every row, got {num_empty} "
