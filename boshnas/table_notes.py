@@ -50,10 +50,10 @@ def leaks(frame: pd.DataFrame, columns: Sequence[Column], values: Values, object
             continue
         correlation = _spearman(frame[column.name].to_numpy(np.float64), values)
         if abs(correlation) > _LEAK:
-            way_out = "--features without it" if is_named else f"--ignore {column.name}"
+            way_out = "of --features" if is_named else f"with --ignore {column.name}"
             notes.append(
                 f"warning: {column.name}: orders the rows as {objective} does (Spearman {correlation:.4f}): "
-                f"leaks the objective? If so, leave it out with {way_out}"
+                f"leaks the objective? If so, leave it out {way_out}"
             )
     return notes
 

@@ -221,7 +221,7 @@ def test_a_feature_that_orders_rows_as_the_objective_does_is_told(sign: int):
     assert leaks[0].startswith("warning: top5: ")
     assert leaks[0].endswith("If so, leave it out with --ignore top5")
     named = Table(frame, objective="acc", features=["x", "top5"]).notes
-    assert any(note.endswith("If so, leave it out with --features without it") for note in named)
+    assert any(note.endswith("If so, leave it out of --features") for note in named)
 
 
 def test_a_constant_objective_is_told():
