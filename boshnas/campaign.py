@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from boshnas.baselines import RandomSearcher
-from boshnas.errors import InputError
+from boshnas.errors import InputError, did_you_mean
 from boshnas.executors import LocalExecutor, run_lock, visible_gpus
 from boshnas.loop import Loop, Plan, View, split_budget
 from boshnas.searcher import Searcher
@@ -21,6 +21,7 @@ from boshnas.store import STORE_FILE, Store
 from boshnas.surrogates import GPSurrogate
 from boshnas.trial import Trial
 from boshnas.worker import MAX_POSITIONS, FinetuneSettings, Settings
+from boshnas.writable import check_run_folder
 from design_space.architecture import Architecture
 from design_space.constraint import Constraint
 from design_space.counts import num_parameters
@@ -198,7 +199,8 @@ def _check_numbers(settings: CampaignSettings) -> None:
     if settings.max_hours is not None and not settings.max_hours > 0:
         raise InputError(f"--max-hours: must be above 0, got {settings.max_hours}.")
     if settings.surrogate not in SEARCHERS:
-        raise InputError(f"--surrogate: must be one of {', '.join(SEARCHERS)}, got {settings.surrogate!r}.")
+        hint = did_you_mean(settings.surrogate, SEARCHERS, "Choose one of these.")
+        raise InputError(f"--surrogate: must be one of {', '.join(SEARCHERS)}, got {settings.surrogate!r}. {hint}")
 
 
 def _tasks(settings: CampaignSettings) -> tuple[list[Task], list[str]]:
@@ -266,12 +268,12 @@ def open_store(campaign: Campaign, folder: Path, resume: bool) -> Store:
         InputError: If the folder exists and `resume` is not given, or is of another run.
     """
     path = folder / STORE_FILE
+    check_run_folder(folder, resume)
     if not resume:
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"--out: {folder} is a file. Give a folder.")
-        if folder.exists() and any(folder.iterdir()):
-            raise InputError(f"--out: {folder} exists. Give another folder, or --resume to go on with it.")
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--out: {folder} cannot be made ({error.strerror}). Give another folder.") from None
         identity = campaign.identity | {"options": asdict(campaign.settings)}
         return Store.create(path, identity, campaign.space.parameter_choices())
     store = Store.open(path)

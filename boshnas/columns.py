@@ -1,6 +1,5 @@
 """What the columns of a table hold, which of them describe an architecture, and limits on them."""
 
-import difflib
 import json
 import operator
 import re
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from boshnas.errors import InputError
+from boshnas.errors import InputError, did_you_mean
 
 EMPTY = ("", "NA", "N/A", "NaN", "nan", "null")
 """Texts that mean: no value, such as a layer that is not there. `None` and `none` are names."""
@@ -30,6 +29,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
 }
 _EXACT_INTEGER = 2.0**53
+_EPOCH = pd.Timestamp(0, tz="UTC")
 
 
 class Kind(StrEnum):
@@ -110,13 +110,16 @@ def typed(values: pd.Series) -> tuple[pd.Series, bool]:
 
     Args:
         values: Of any type, length n; text is read, `EMPTY` means no value. Numbers that begin with a zero, as 0121,
-            are codes, so text.
+            are codes, so text. Dates become days since 1970-01-01, in UTC.
 
     Returns:
         The column with type int64, float64 (NaN where empty) or object (text, None where empty), and whether numbers
         and other text stand in it together.
     """
     kind = getattr(values.dtype, "kind", "O")
+    if holds_dates(values):
+        days = (pd.to_datetime(values, utc=True) - _EPOCH) / pd.Timedelta(days=1)
+        return days.astype(np.float64), False
     if kind in "iu" and not values.isna().any():
         return values.astype(np.int64 if values.max() < _EXACT_INTEGER else np.float64), False
     if kind in "iuf":
@@ -134,6 +137,18 @@ def typed(values: pd.Series) -> tuple[pd.Series, bool]:
     ]
     names = np.array([*levels, None], dtype=object)[codes]
     return pd.Series(names, values.index, dtype=object, name=values.name), any(is_number) and any(is_other)
+
+
+def holds_dates(values: pd.Series) -> bool:
+    """True for a column of dates or of times of day and date, as a .parquet file has them; text is not looked into."""
+    if values.dtype == object:
+        return pd.api.types.infer_dtype(values, skipna=True) in ("date", "datetime")
+    return getattr(values.dtype, "kind", "O") == "M"
+
+
+def holds_lists(values: pd.Series) -> bool:
+    """True where a cell is a list or an object, as .json and .parquet files have them."""
+    return values.dtype == object and any(isinstance(value, (dict, list, tuple, np.ndarray)) for value in values)
 
 
 def as_text(value: Any) -> str:
@@ -183,13 +198,13 @@ def require_known(names: Collection[str], frame: pd.DataFrame, role: str, where:
     """Refuse names that no column has, with the closest that one has."""
     for name in names:
         if name not in frame.columns:
-            near = difflib.get_close_matches(name, [str(column) for column in frame.columns], n=1, cutoff=0.5)
-            hint = f"Did you mean {near[0]!r}?" if near else f"It has {shortened(list(map(str, frame.columns)))}."
+            columns = [str(column) for column in frame.columns]
+            hint = did_you_mean(name, columns, f"It has {shortened(columns)}.")
             raise InputError(f"{where}: {role} must be a column of the table, got {name!r}. {hint}")
 
 
 def select_features(
-    frame: pd.DataFrame, candidates: Sequence[str], is_named: bool, where: str
+    frame: pd.DataFrame, candidates: Sequence[str], is_named: bool, where: str, lists: Collection[str] = ()
 ) -> tuple[list[Column], list[str]]:
     """The columns that tell architectures apart.
 
@@ -198,6 +213,7 @@ def select_features(
         candidates: Columns to choose from, in order.
         is_named: The user named them, so one that is no feature is refused; else it is left out.
         where: The table, for errors.
+        lists: Columns whose cells were lists before they became text.
 
     Returns:
         Features, and a line on each column that was left out.
@@ -212,10 +228,11 @@ def select_features(
         elif column.is_identifier and is_named:
             raise InputError(
                 f"{where}: feature {column.name!r} must have at most {MAX_LEVELS} levels and repeat some, got "
-                f"{column.num_levels} different texts in {column.num_rows} rows. It is an identifier: leave it out."
+                f"{column.num_levels} different {_things(column, lists)} in {column.num_rows} rows. "
+                f"{_way_out(column, lists)}"
             )
         elif column.is_identifier:
-            notes.append(f"{column.name}: left out, {column.num_levels} different texts are an identifier")
+            notes.append(f"{column.name}: left out, {_why_no_category(column, lists)}")
         else:
             if column.kind is not Kind.CATEGORICAL:
                 numbers_of(frame, column.name, "feature", where)
@@ -224,6 +241,32 @@ def select_features(
         reasons = f" ({shortened(notes, '; ')})" if notes else ""
         raise InputError(f"{where}: features must have a column that is not constant, got none{reasons}. Name others.")
     return chosen, notes
+
+
+def _things(column: Column, lists: Collection[str]) -> str:
+    return "lists" if column.name in lists else "texts"
+
+
+def _way_out(column: Column, lists: Collection[str]) -> str:
+    if column.name in lists:
+        return "Give each place of the lists a column of its own."
+    if column.num_levels + (column.num_empty > 0) == column.num_rows:
+        return "It is an identifier: leave it out."
+    return "Split it into columns of fewer levels, or leave it out."
+
+
+def _why_no_category(column: Column, lists: Collection[str]) -> str:
+    """Why a column of text is no feature, and what can be done."""
+    if column.name in lists:
+        return f"{column.num_levels} different lists: give each place of them a column of its own"
+    if column.num_levels == column.num_rows:
+        return f"{column.num_levels} different texts are an identifier: --id {column.name} names the rows by it"
+    if column.num_levels + 1 == column.num_rows:
+        return f"{column.num_levels} different texts are an identifier"
+    return (
+        f"{column.num_levels} different texts are more than the {MAX_LEVELS} levels of a category: "
+        "split it into columns of fewer"
+    )
 
 
 def shortened(words: Sequence[str], separator: str = ", ") -> str:

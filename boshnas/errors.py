@@ -1,8 +1,22 @@
 """The one error that means: what the user gave cannot be used."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """Bad input, told in one line: where, which rule, what was given, the way out.
 
     Commands print the line on stderr and exit with code 2.
     """
+
+
+def did_you_mean(name: str, names: Iterable[str], otherwise: str) -> str:
+    """The way out after an unknown name: the closest of those that are known, or something else.
+
+    Example:
+        >>> did_you_mean("gpp", ["gp", "npn"], "Choose one.")
+        "Did you mean 'gp'?"
+    """
+    near = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.5)
+    return f"Did you mean {near[0]!r}?" if near else otherwise

@@ -82,6 +82,17 @@ class Policy:
         return Decision.OPTIMISE
 
 
+def require_count(where: str, k: object) -> None:
+    """Refuse a number of proposals that is none.
+
+    Raises:
+        InputError: If it is not a whole number >= 1.
+    """
+    is_whole = isinstance(k, (int, np.integer)) and not isinstance(k, bool)
+    require(where, "k", k, is_whole, "a whole number")
+    require(where, "k", k, is_whole and k >= 1, ">= 1")  # type: ignore[operator]
+
+
 def require(where: str, name: str, value: object, holds: bool | np.bool_, rule: str) -> None:
     """Refuse a value that breaks its rule.
 

@@ -26,6 +26,12 @@ class Step:
     best: float
 
 
+def replayable(table: Table) -> list[str]:
+    """Ids of the measured candidates, in order: what a replay chooses from."""
+    is_open = set(table.unmeasured)
+    return [id_ for id_ in table.candidates if id_ not in is_open]
+
+
 def replay(table: Table, searcher: Searcher, budget: int, batch: int = 1) -> Iterator[Step]:
     """Search the measured rows as if each were measured when it is proposed.
 
@@ -41,12 +47,13 @@ def replay(table: Table, searcher: Searcher, budget: int, batch: int = 1) -> Ite
     Raises:
         InputError: If no row is measured.
     """
-    if not table.measured:
+    measured = replayable(table)
+    if not measured:
         raise InputError(
             f"{table.name}: a search needs rows with a value of {table.objective_name!r}, got none. "
             "Name another objective, or ask for suggestions."
         )
-    searcher.set_candidates(table.measured)
+    searcher.set_candidates(measured)
     better, best_id = table.objective.utility, ""
     num_done = 0
     while num_done < budget:
@@ -63,9 +70,9 @@ def replay(table: Table, searcher: Searcher, budget: int, batch: int = 1) -> Ite
 
 def regret(table: Table, best: float) -> float | None:
     """How far a value is from the table's best, in the objective's unit, >= 0; None where rows are not measured."""
-    if len(table.measured) < len(table.pool):
+    if table.unmeasured:
         return None
-    possible = max(table.objective.utility(value) for value in table.values.values())
+    possible = max(table.objective.utility(table.values[id_]) for id_ in table.candidates)
     return possible - table.objective.utility(best)
 
 
@@ -73,7 +80,7 @@ def suggest(table: Table, searcher: Searcher, k: int) -> list[Proposal]:
     """The rows to measure next.
 
     Args:
-        table: Rows with an objective teach, the others are candidates.
+        table: Rows with an objective teach, within the constraints or not; those within without one are candidates.
         searcher: Over the table's pool, told nothing yet.
         k: How many, >= 1.
 
@@ -84,14 +91,13 @@ def suggest(table: Table, searcher: Searcher, k: int) -> list[Proposal]:
     Raises:
         InputError: If every row is measured.
     """
-    measured = set(table.measured)
-    candidates = [id_ for id_ in table.pool.ids if id_ not in measured]
+    candidates = table.unmeasured
     if not candidates:
         raise InputError(
             f"{table.name}: suggestions need rows without a value of {table.objective_name!r}, got none. "
-            "Add rows with an empty cell, or search the table without --suggest."
+            "Add rows with an empty cell, relax the constraints, or search the table without --suggest."
         )
-    if measured:
+    if table.measured:
         _tell(table, searcher, table.measured)
     searcher.set_candidates(candidates)
     return [

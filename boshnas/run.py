@@ -116,7 +116,10 @@ def command(
     ] = None,
     objective: Annotated[
         str | None,
-        typer.Option(help="Column to optimise; empty where a row is not measured.", rich_help_panel=_TABLE),
+        typer.Option(
+            help="Column to optimise; empty where a row is not measured. The mean of --repeats by default.",
+            rich_help_panel=_TABLE,
+        ),
     ] = None,
     minimize: Annotated[
         bool, typer.Option("--minimize", help="Less of the objective is better.", rich_help_panel=_TABLE)
@@ -137,7 +140,8 @@ def command(
     repeats: Annotated[
         str | None,
         typer.Option(
-            help="Columns a,b,c of repeated measurements; the objective is their mean.", rich_help_panel=_TABLE
+            help="Columns a,b,c of repeated measurements: their noise, and where --objective is not given their mean.",
+            rich_help_panel=_TABLE,
         ),
     ] = None,
     id_: Annotated[

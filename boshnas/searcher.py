@@ -13,7 +13,7 @@ from boshnas.batch import Batch, Setting
 from boshnas.errors import InputError
 from boshnas.fitter import Fitter, Measured
 from boshnas.maximize import exhaustive
-from boshnas.policy import Policy, require
+from boshnas.policy import Policy, require, require_count
 from boshnas.pool import Pool
 from boshnas.surrogates import Surrogate, default
 from boshnas.trial import Decision, Proposal
@@ -170,9 +170,9 @@ class Searcher:
             than k, or none, where no more are left.
 
         Raises:
-            InputError: If k < 1.
+            InputError: If k is not a whole number >= 1.
         """
-        require("Searcher", "k", k, k >= 1, ">= 1")
+        require_count("Searcher", k)
         waiting = [id_ for id_ in pending if id_ in self.pool]
         free = self._free_rows(waiting)
         k = min(k, len(free))

@@ -21,6 +21,7 @@ from boshnas.loop import OUT_OF_TIME, best_trial, results_of
 from boshnas.store import STORE_FILE, Store
 from boshnas.trial import Decision, Status, Trial
 from boshnas.view import LiveView, PlainView
+from boshnas.writable import check_run_folder
 from finetune.data import DEMO
 
 NUM_SHOWN = 5
@@ -80,11 +81,12 @@ def search(settings: CampaignSettings, output: Output) -> int:
     start = time.monotonic()
     campaign = check(settings)
     console = Console(stderr=True)
+    folder = output.folder or Path("runs") / f"{campaign.space.name}-{datetime.now():%Y%m%d-%H%M%S}"
     if output.dry_run:
+        check_run_folder(folder, output.resume)
         _announce(campaign, console)
         _print_plan(campaign, output)
         return 0
-    folder = output.folder or Path("runs") / f"{campaign.space.name}-{datetime.now():%Y%m%d-%H%M%S}"
     store = open_store(campaign, folder, output.resume)
     _announce(campaign, console)
     num_ended = sum(trial.status is not Status.RUNNING for trial in store.trials())

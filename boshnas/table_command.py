@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 
 from boshnas.baselines import RandomSearcher
-from boshnas.errors import InputError
-from boshnas.replay import Step, regret, replay, suggest
+from boshnas.errors import InputError, did_you_mean
+from boshnas.replay import Step, regret, replay, replayable, suggest
 from boshnas.searcher import Searcher
 from boshnas.surrogates import GPSurrogate, NPNSurrogate, Surrogate
 from boshnas.table import Table
@@ -75,18 +75,56 @@ def _check(options: TableOptions) -> None:
         if value is not None and options.suggest is not None and name in ("budget", "batch", "initial"):
             raise InputError(f"--{name}: must not be given with --suggest, which proposes once. Leave it out.")
     if options.surrogate not in SURROGATES:
-        raise InputError(f"--surrogate: must be one of {', '.join(SURROGATES)}, got {options.surrogate!r}.")
+        hint = did_you_mean(options.surrogate, SURROGATES, "Choose one of these.")
+        raise InputError(f"--surrogate: must be one of {', '.join(SURROGATES)}, got {options.surrogate!r}. {hint}")
 
 
 def _search(table: Table, options: TableOptions, console: Console) -> int:
-    """Replay a search over the measured rows."""
-    num_measured = len(table.measured)
+    """Replay a search over the measured rows; what is done when it is interrupted is shown all the same."""
+    budget = _budget(table, options, console)
+    done: list[Step] = []
+    interrupted = False
+    try:
+        for step in _shown(
+            replay(table, new_searcher(table, options), budget, options.batch or 1),
+            budget,
+            table.objective_name,
+            console,
+        ):
+            done.append(step)
+    except KeyboardInterrupt:
+        if not done:
+            raise
+        interrupted = True
+        say(console, f"Interrupted after {len(done)} of {budget} evaluations.")
+    _show_best(table, done, options)
+    if interrupted:
+        raise KeyboardInterrupt
+    return 0
+
+
+def _budget(table: Table, options: TableOptions, console: Console) -> int:
+    """Evaluations of a replay, telling what about the options comes to nothing."""
+    num_measured = len(replayable(table))
+    if table.unmeasured and num_measured:
+        say(
+            console,
+            f"{len(table.unmeasured)} rows without a value of {table.objective_name} are left out: "
+            "--suggest K proposes among them.",
+        )
     wanted = min(DEFAULT_BUDGET, num_measured) if options.budget is None else options.budget
     budget = min(wanted, num_measured)
     if budget < wanted:
         say(console, f"--budget {wanted} is more than the {num_measured} measured rows: all of them are evaluated.")
-    steps = replay(table, new_searcher(table, options), budget, options.batch or 1)
-    done = list(_shown(steps, budget, table.objective_name, console))
+    initial = DEFAULT_INITIAL if options.initial is None else options.initial
+    if initial >= budget > 0 and options.surrogate != "random":
+        say(console, f"The first {initial} rows are random (--initial), so all of the {budget} evaluated are.")
+    if options.batch is not None and options.batch > budget > 0:
+        say(console, f"--batch {options.batch} is more than the {budget} evaluations: they are one batch.")
+    return budget
+
+
+def _show_best(table: Table, done: Sequence[Step], options: TableOptions) -> None:
     last = done[-1]
     summary = {
         "best": {"id": last.best_id, "row": table.row(last.best_id), "score": last.best},
@@ -97,12 +135,12 @@ def _search(table: Table, options: TableOptions, console: Console) -> int:
     better = table.objective.utility
     leaders = sorted(done, key=lambda step: -better(step.value))[:NUM_SHOWN]
     results = results_console(options.as_json)
-    cells = [[step.id, f"{step.value:.6g}", *_features(table, step.id)] for step in leaders]
-    heads = ["id", table.objective_name, *(column.name for column in table.columns)]
+    cells = [[step.id, _number(step.value), *_described_by(table, step.id)] for step in leaders]
+    heads = ["id", table.objective_name, *_describing(table)]
     results.print(_grid(f"Best by {table.objective_name}", heads, cells, results.width))
-    missed = "" if summary["regret"] is None else f", regret {summary['regret']:.6g}"
+    missed = "" if summary["regret"] is None else f", regret {summary['regret']:.5g}"
     say(results, f"{len(done)} evaluated{missed}")
-    return _finish(summary, options)
+    _print_json(summary, options)
 
 
 def _suggest(table: Table, options: TableOptions, console: Console) -> int:
@@ -112,6 +150,8 @@ def _suggest(table: Table, options: TableOptions, console: Console) -> int:
     if len(proposals) < wanted:
         say(console, f"--suggest {wanted} is more than the {len(proposals)} rows that are left: these are they.")
     num_measured = len(table.measured)
+    if num_beyond := num_measured - len(replayable(table)):
+        say(console, f"{num_beyond} measured rows are beyond the constraints: they teach, and are not proposed.")
     if num_measured < 2:
         say(console, f"Suggestions are random: {num_measured} rows have a value, learning needs two.")
     elif options.surrogate == "random":
@@ -119,13 +159,13 @@ def _suggest(table: Table, options: TableOptions, console: Console) -> int:
     summary = {"suggestions": [_described(table, proposal) for proposal in proposals]}
     results = results_console(options.as_json)
     cells = [
-        [proposal.id, str(proposal.decision), *_belief(proposal), *_features(table, proposal.id)]
+        [proposal.id, str(proposal.decision), *_belief(proposal), *_described_by(table, proposal.id)]
         for proposal in proposals
     ]
-    heads = ["id", "why", f"{table.objective_name}, predicted", "epistemic", "aleatoric"]
-    heads += [column.name for column in table.columns]
+    heads = ["id", "why", f"{table.objective_name}, predicted", "epistemic", "aleatoric", *_describing(table)]
     results.print(_grid("Measure next", heads, cells, results.width))
-    return _finish(summary, options)
+    _print_json(summary, options)
+    return 0
 
 
 def _described(table: Table, proposal: Proposal) -> dict[str, Any]:
@@ -148,21 +188,33 @@ def _shown(steps: Iterable[Step], budget: int, name: str, console: Console) -> I
     if not console.is_terminal:
         for number, step in enumerate(steps, 1):
             if number % _LINE_EVERY == 0:
-                say(console, f"{number} of {budget} evaluations, best {name} {step.best:.6g} ({step.best_id})")
+                say(console, f"{number} of {budget} evaluations, best {name} {step.best:.5g} ({step.best_id})")
             yield step
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(f"searching for {escape(name)}", total=budget)
         for step in steps:
-            bar.update(task, advance=1, description=escape(f"best {name} {step.best:.6g} ({step.best_id})"))
+            bar.update(task, advance=1, description=escape(f"best {name} {step.best:.5g} ({step.best_id})"))
             yield step
 
 
-def _features(table: Table, id_: str) -> list[str]:
-    """The features of a row, as text."""
+def _describing(table: Table) -> list[str]:
+    """Columns that tell a person what a row is: of cost and constraints, then the features."""
+    return [*table.shown, *(column.name for column in table.columns)]
+
+
+def _described_by(table: Table, id_: str) -> list[str]:
+    """What stands in these columns, as text."""
     row = table.row(id_)
-    return ["" if row[column.name] is None else str(row[column.name]) for column in table.columns]
+    return [_number(row[name]) for name in _describing(table)]
+
+
+def _number(value: str | int | float | None) -> str:
+    """A cell for a person; whole numbers stay whole, they may be names of sizes."""
+    if value is None:
+        return ""
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def _grid(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Grid:
@@ -180,7 +232,6 @@ def _grid(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], width
     return grid
 
 
-def _finish(summary: dict[str, Any], options: TableOptions) -> int:
+def _print_json(summary: dict[str, Any], options: TableOptions) -> None:
     if options.as_json:
         sys.stdout.write(json.dumps(summary, allow_nan=False) + "\n")
-    return 0

@@ -103,7 +103,7 @@ def _text(path: Path, is_packed: bool) -> str:
         with gzip.open(path) if is_packed else path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: a table must be readable, got {str(error)!r}. Check the file.") from None
+        raise InputError(f"{path}: a table must be readable, got {_cut(str(error))!r}. Check the file.") from None
     if len(data) > MAX_BYTES:
         raise InputError(f"{path}: a table must have at most {MAX_BYTES:,} bytes unpacked. Take fewer rows.")
     try:
@@ -153,18 +153,20 @@ def _objects(text: str, is_lines: bool, path: Path) -> list[dict[str, Any]]:
         raise InputError(f"{where}: must be JSON, got {error}. Correct it.") from None
     if not isinstance(objects, list) or not objects:
         raise InputError(
-            f"{path}: a table must be a list of objects, got {str(objects)[:40]!r}. Give one object a row."
+            f"{path}: a table must be a list of objects, got {_cut(str(objects), 40)!r}. Give one object a row."
         )
     for row, item in enumerate(objects):
         if not isinstance(item, dict):
-            raise InputError(f"{path}: row {row} must be an object, got {str(item)[:40]!r}. Give its fields names.")
+            raise InputError(
+                f"{path}: row {row} must be an object, got {_cut(str(item), 40)!r}. Give its fields names."
+            )
     return objects
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object's fields; JSON itself would keep the last of two of one name in silence."""
     if len(dict(pairs)) < len(pairs):
-        raise ValueError(f"one name twice among {', '.join(name for name, _ in pairs)[:100]}")
+        raise ValueError(f"one name twice among {_cut(', '.join(name for name, _ in pairs))}")
     return dict(pairs)
 
 
@@ -172,8 +174,17 @@ def _parquet(path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: must be a Parquet file, got {str(error)[:100]!r}. Write it anew.") from None
+        raise InputError(f"{path}: must be a Parquet file, got {_cut(str(error))!r}. Write it anew.") from None
     return frame if frame.index.names == [None] else frame.reset_index()
+
+
+def _cut(text: str, width: int = 100) -> str:
+    """A library's words on one line, up to the end of a word."""
+    text = " ".join(text.split())
+    if len(text) <= width:
+        return text
+    whole = text[: width + 1].rpartition(" ")[0]
+    return f"{whole or text[:width]} …"
 
 
 def require_distinct(names: list[str], where: str) -> None:

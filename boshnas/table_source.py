@@ -7,8 +7,8 @@ from rich.console import Console
 from boshnas.errors import InputError
 from boshnas.table import Table
 
-PLAIN_WIDTH = 160
-"""Characters a line where there is no terminal."""
+PLAIN_WIDTH = 100_000
+"""Characters a line where there is no terminal: what is piped has all its columns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class TableSource:
         features: Columns that describe an architecture.
         ignore: Columns that are no features.
         noise_std: Column with the objective's standard deviation.
-        repeats: Columns of repeated measurements.
+        repeats: Columns of repeated measurements; the objective is their mean where none is named.
         id: Column of identifiers.
         cost: Column with what a measurement costs.
         constraints: Limits such as `params<=5e6`.
@@ -61,7 +61,7 @@ class TableSource:
 
 def announce(table: Table, console: Console) -> None:
     """Tell what was read: candidates, features, and what is odd about them."""
-    lines = [f"{table.name}: {len(table.pool)} candidates, {len(table.columns)} features"]
+    lines = [f"{table.name}: {len(table.candidates)} candidates, {len(table.columns)} features"]
     lines += [f"  {column}" for column in table.columns]
     lines += [f"{note}." for note in table.notes]
     for line in lines:

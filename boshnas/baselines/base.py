@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boshnas.errors import InputError
-from boshnas.policy import require
+from boshnas.policy import require, require_count
 from boshnas.pool import Pool
 from boshnas.surrogates.training import one_thread
 
@@ -77,9 +77,9 @@ class Baseline(ABC):
             Distinct ids, neither pending nor told before; fewer than k, or none, where no more are left.
 
         Raises:
-            InputError: If k < 1.
+            InputError: If k is not a whole number >= 1.
         """
-        require(type(self).__name__, "k", k, k >= 1, ">= 1")
+        require_count(type(self).__name__, k)
         waiting = self.pool.rows([id_ for id_ in pending if id_ in self.pool])
         is_free = np.ones(len(self.pool), dtype=bool)
         is_free[[*self._told, *waiting]] = False

@@ -39,7 +39,7 @@ def command(
     plot: Annotated[
         Path | None, typer.Option(help="Draw mean regret over evaluations: FILE.png, .svg or .html.")
     ] = None,
-    objective: Annotated[str | None, typer.Option(help="Column to optimise.")] = None,
+    objective: Annotated[str | None, typer.Option(help="Column to optimise; the mean of --repeats by default.")] = None,
     minimize: Annotated[bool, typer.Option("--minimize", help="Less of the objective is better.")] = False,
     features: Annotated[
         str | None,
@@ -48,7 +48,10 @@ def command(
     ignore: Annotated[str | None, typer.Option(help="Columns that are no features, a,b,c.")] = None,
     noise_std: Annotated[str | None, typer.Option(help="Column with the objective's standard deviation.")] = None,
     repeats: Annotated[
-        str | None, typer.Option(help="Columns a,b,c of repeated measurements; the objective is their mean.")
+        str | None,
+        typer.Option(
+            help="Columns a,b,c of repeated measurements: their noise, and where --objective is not given their mean."
+        ),
     ] = None,
     id_: Annotated[str | None, typer.Option("--id", help="Column of identifiers.")] = None,
     constraint: Annotated[list[str] | None, typer.Option(help="Limit such as 'params<=12e6'; may be repeated.")] = None,

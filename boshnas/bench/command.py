@@ -40,7 +40,8 @@ def run_bench(options: BenchOptions) -> int:
     """Compare methods; 0 where all went well, 1 where a method failed.
 
     Raises:
-        InputError: If an option or the table breaks a rule.
+        InputError: If an option or the table breaks a rule, or the picture cannot be written.
+        KeyboardInterrupt: If it came while the methods ran, once the finished runs are shown.
     """
     methods = _check(options)
     table = options.read()
@@ -48,20 +49,32 @@ def run_bench(options: BenchOptions) -> int:
     console = Console(stderr=True)
     announce(table, console)
     tasks = [Task(method=name, seed=options.seed + offset) for offset in range(options.seeds) for name in methods]
-    outcomes = _run(table, plan, tasks, options.jobs, console)
+    outcomes, is_whole = _run(table, plan, tasks, options.jobs, console)
     failures = {outcome.task.method for outcome in outcomes if isinstance(outcome, Failure)}
     runs = [outcome for outcome in outcomes if isinstance(outcome, Run) and outcome.task.method not in failures]
     found = report.results(runs, plan)
+    if not is_whole:
+        each = ", ".join(f"{result.method} {len(result.regret)}" for result in found)
+        say(console, f"Interrupted: {len(runs)} of {len(tasks)} runs are finished{f': {each}' if each else ''}.")
+    title = _title(table, plan, options, is_whole)
     if found:
-        _show(table, plan, found, options)
+        _show(title, plan, found, options)
     if options.as_json:
         summary = {
             "methods": report.summary(found, plan),
             "table": table.name,
             "objective": table.objective_name,
             "seeds": options.seeds,
+            "budget": plan.budget,
+            "num_runs": len(tasks),
+            "num_finished": len(runs),
         }
         sys.stdout.write(json.dumps(summary, allow_nan=False) + "\n")
+    if found and options.plot is not None:
+        plot.save(options.plot, title, table.objective_name, found)
+        say(results_console(options.as_json), f"Plot: {options.plot}")
+    if not is_whole:
+        raise KeyboardInterrupt
     return FAILED if failures else 0
 
 
@@ -82,7 +95,7 @@ def _check(options: BenchOptions) -> list[str]:
 
 
 def _plan(table: Table, options: BenchOptions) -> Plan:
-    num_rows, num_empty = len(table.pool), len(table.pool) - len(table.measured)
+    num_rows, num_empty = len(table.candidates), len(table.unmeasured)
     if num_empty:
         raise InputError(
             f"{table.name}: a comparison needs a value of {table.objective_name!r} in every row, got {num_empty} "
@@ -96,18 +109,23 @@ def _plan(table: Table, options: BenchOptions) -> Plan:
     return Plan(initial=options.initial, budget=budget)
 
 
-def _run(table: Table, plan: Plan, tasks: Sequence[Task], num_jobs: int, console: Console) -> list[Run | Failure]:
-    """Run all tasks, telling what comes out of each."""
-    outcomes = []
-    with _progress(len(tasks) * plan.budget, console) as advance:
-        for outcome in run_tasks(table, plan, tasks, num_jobs, advance):
-            outcomes.append(outcome)
-            name = f"{outcome.task.method}, seed {outcome.task.seed}"
-            if isinstance(outcome, Failure):
-                say(console, f"{name}: failed, so its other seeds are left out: {outcome.reason}")
-            elif not console.is_terminal:
-                say(console, f"{name}: regret {outcome.regret[-1]:.4g}, {outcome.seconds:.1f} s")
-    return outcomes
+def _run(
+    table: Table, plan: Plan, tasks: Sequence[Task], num_jobs: int, console: Console
+) -> tuple[list[Run | Failure], bool]:
+    """Run all tasks, telling what comes out of each; what did, and whether no interrupt came before the last."""
+    outcomes: list[Run | Failure] = []
+    try:
+        with _progress(len(tasks) * plan.budget, console) as advance:
+            for outcome in run_tasks(table, plan, tasks, num_jobs, advance):
+                outcomes.append(outcome)
+                name = f"{outcome.task.method}, seed {outcome.task.seed}"
+                if isinstance(outcome, Failure):
+                    say(console, f"{name}: failed, so its other seeds are left out: {outcome.reason}")
+                elif not console.is_terminal:
+                    say(console, f"{name}: regret {outcome.regret[-1]:.4g}, {outcome.seconds:.1f} s")
+    except KeyboardInterrupt:
+        return outcomes, False
+    return outcomes, True
 
 
 @contextmanager
@@ -122,15 +140,16 @@ def _progress(total: int, console: Console) -> Iterator[Callable[[int], None]]:
         yield lambda num: bar.update(task, advance=num)
 
 
-def _show(table: Table, plan: Plan, found: Sequence[report.Result], options: BenchOptions) -> None:
-    console = results_console(options.as_json)
+def _title(table: Table, plan: Plan, options: BenchOptions, is_whole: bool) -> str:
     seeds = f"{options.seeds} seeds" if options.seeds > 1 else "1 seed"
-    title = f"Regret of {table.objective_name} on {table.name}, mean of {seeds}, the first {plan.initial} random"
+    over = seeds if is_whole else "the finished runs"
+    return f"Regret of {table.objective_name} on {table.name}, mean of {over}, the first {plan.initial} random"
+
+
+def _show(title: str, plan: Plan, found: Sequence[report.Result], options: BenchOptions) -> None:
+    console = results_console(options.as_json)
     say(console, title)
     console.print(report.grid(found, plan))
     packages = versions([result.method for result in found])
     if packages:
         say(console, "Versions: " + ", ".join(f"{name} {number}" for name, number in packages.items()))
-    if options.plot is not None:
-        plot.save(options.plot, title, table.objective_name, found)
-        say(console, f"Plot: {options.plot}")

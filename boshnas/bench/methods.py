@@ -1,6 +1,5 @@
 """The search methods that can be compared, by name."""
 
-import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,7 +14,7 @@ from boshnas.baselines.evolution import EvolutionSearcher
 from boshnas.baselines.forest import ForestSearcher
 from boshnas.baselines.local_search import LocalSearcher
 from boshnas.baselines.optuna_samplers import OptunaGPSearcher, OptunaSearcher, TPESearcher
-from boshnas.errors import InputError
+from boshnas.errors import InputError, did_you_mean
 from boshnas.searcher import Searcher
 from boshnas.surrogates import GPSurrogate, NPNSurrogate, Surrogate
 from boshnas.table import Table
@@ -85,8 +84,7 @@ def parse(text: str) -> list[str]:
         raise InputError(f"--methods: must name a method, got {text!r}. Choose from {', '.join(METHODS)}.")
     for name in names:
         if name not in METHODS:
-            near = difflib.get_close_matches(name.lower(), METHODS, n=1, cutoff=0.5)
-            hint = f"Did you mean {near[0]!r}?" if near else "Choose from these."
+            hint = did_you_mean(name, METHODS, "Choose from these.")
             raise InputError(f"--methods: must be of {', '.join(METHODS)}, got {name!r}. {hint}")
         if names.count(name) > 1:
             raise InputError(f"--methods: must name a method once, got {name!r} twice. Leave one out.")

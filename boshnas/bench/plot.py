@@ -13,6 +13,7 @@ import numpy as np
 from boshnas.bench.methods import METHODS
 from boshnas.bench.report import Result
 from boshnas.errors import InputError
+from boshnas.writable import why_unwritable
 
 SUFFIXES = (".png", ".svg", ".html")
 
@@ -30,10 +31,16 @@ def check(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"--plot: must end in {', '.join(SUFFIXES)}, got {str(path)!r}. Rename it.")
-    if path.is_dir() or not path.parent.is_dir():
+    if path.is_dir():
+        raise InputError(f"--plot: must be a file, got the folder {str(path)!r}. Name a file in it.")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise InputError(f"--plot: must be in a folder, got {str(path)!r} below a file. Name another folder.")
+    if not path.parent.is_dir():
         raise InputError(f"--plot: must be a file in a folder that exists, got {str(path)!r}. Make the folder first.")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise InputError(f"--plot: must be writable, got {str(path)!r}. Name another folder.")
+    reason = why_unwritable(path.parent)
+    if reason is not None or (path.exists() and not os.access(path, os.W_OK)):
+        because = f" ({reason})" if reason else ""
+        raise InputError(f"--plot: must be writable, got {str(path)!r}{because}. Name another folder.")
     if find_spec("matplotlib") is None:
         raise InputError(
             "--plot: must have the package matplotlib, which is not installed. Run: pip install matplotlib"
@@ -48,17 +55,24 @@ def save(path: Path, title: str, unit: str, found: Sequence[Result]) -> None:
         title: Over the picture.
         unit: What regret is measured in: the objective's name.
         found: Methods, at least one; the first is drawn on top.
+
+    Raises:
+        InputError: If the file cannot be written.
     """
     figure = _figure(title, unit, found)
     kind = path.suffix.lower()
-    if kind != ".html":
-        figure.savefig(path, format=kind[1:], dpi=160)
-        return
-    picture = io.StringIO()
-    figure.savefig(picture, format="svg")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="svg" if kind == ".html" else kind[1:], dpi=160)
     drawing = picture.getvalue()
-    head = f'<!doctype html><meta charset="utf-8"><title>{escape(title)}</title>'
-    path.write_text(f"{head}\n{drawing[drawing.index('<svg') :]}", encoding="utf-8")
+    if kind == ".html":
+        head = f'<!doctype html><meta charset="utf-8"><title>{escape(title)}</title>\n'
+        drawing = head.encode() + drawing[drawing.index(b"<svg") :]
+    try:
+        path.write_bytes(drawing)
+    except OSError as error:
+        raise InputError(
+            f"--plot: {str(path)!r} could not be written ({error.strerror}). Run it again with another file."
+        ) from None
 
 
 def _figure(title: str, unit: str, found: Sequence[Result]) -> Any:

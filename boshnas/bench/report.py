@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 from boshnas.bench.measure import Plan, Run
 
 CHECKPOINTS = (25, 50, 100)
-"""Evaluations after which regret is reported."""
+"""Evaluations after which regret is reported, beside the budget."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +75,8 @@ def _result(method: str, runs: Sequence[Run], plan: Plan) -> Result:
 
 
 def checkpoints(plan: Plan) -> list[int]:
-    """Those within the budget."""
-    return [number for number in CHECKPOINTS if number <= plan.budget]
+    """Those within the budget, and the budget."""
+    return sorted({*(number for number in CHECKPOINTS if number <= plan.budget), plan.budget})
 
 
 def summary(found: Sequence[Result], plan: Plan) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def mean_ranks(found: Sequence[Result], at: Sequence[int]) -> list[float]:
 
 def grid(found: Sequence[Result], plan: Plan) -> Grid:
     """A table for a person: one row a method, best first, the best of each column bold."""
-    at = sorted({*checkpoints(plan), plan.budget})
+    at = checkpoints(plan)
     columns: dict[str, tuple[list[float], list[str]]] = {
         f"after {number}": (
             [float(result.mean[number - 1]) for result in found],

@@ -6,6 +6,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
@@ -90,7 +91,13 @@ def _start(table: Table, plan: Plan) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, table, plan), daemon=True)
-    process.start()
+    resource_tracker.ensure_running()  # starting it would lift what is blocked below
+    # A terminal sends Ctrl-C to every process: one that is still starting must not take it, this one must not lose it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()  # so that the end of the process is the end of the connection
     return _Worker(process, ours)
 

@@ -1,6 +1,8 @@
 """Fitted surrogates on disk: numbers and names as JSON, arrays as safetensors, nothing that is run when it is read."""
 
 import json
+import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -35,16 +37,40 @@ _PARTS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Warp, Kernel, P
 def save(surrogate: Surrogate, folder: str | Path) -> None:
     """Write a surrogate, fitted or not, into a folder, in place of one that is there.
 
+    Both files are written aside and moved in when they are whole, so that a save that fails leaves what was there.
+
     Args:
         surrogate: One of this package's.
         folder: Is made where it does not exist.
+
+    Raises:
+        InputError: If it is no surrogate of this package, has a setting that JSON does not know, or the folder cannot
+            be written.
     """
+    if type(surrogate) not in _SURROGATES.values():
+        raise InputError(
+            f"save: surrogate must be one of {', '.join(_SURROGATES)}, got {type(surrogate).__name__}. "
+            "Of a pipeline, save the step that is the surrogate, as pipeline[-1]."
+        )
     arrays: dict[str, torch.Tensor] = {}
-    state = {"schema": SCHEMA, "surrogate": _packed(surrogate, "", arrays)}
+    try:
+        state = json.dumps({"schema": SCHEMA, "surrogate": _packed(surrogate, "", arrays)}, indent=1)
+    except TypeError as error:
+        raise InputError(
+            f"save: settings of {type(surrogate).__name__} must be plain numbers, texts and tuples: {error}. "
+            "Set it to one."
+        ) from None
     path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
-    save_file(arrays, path / ARRAYS_FILE)
-    (path / STATE_FILE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".surrogate.", dir=path) as aside:
+            save_file(arrays, Path(aside) / ARRAYS_FILE)
+            (Path(aside) / STATE_FILE).write_text(state, encoding="utf-8")
+            for name in (ARRAYS_FILE, STATE_FILE):
+                os.replace(Path(aside) / name, path / name)
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"save: {folder} must be a folder that can be written ({reason}). Give another.") from None
 
 
 def load(folder: str | Path) -> Surrogate:
@@ -54,6 +80,9 @@ def load(folder: str | Path) -> Surrogate:
         InputError: If the folder holds none, or one that is damaged or of another version.
     """
     path = Path(folder)
+    if not path.is_dir():
+        got = "a file" if path.exists() else "nothing there"
+        raise InputError(f"{folder}: must hold a saved surrogate, got {got}. Give the folder that save was given.")
     try:
         state = json.loads((path / STATE_FILE).read_text(encoding="utf-8"))
         arrays = load_file(path / ARRAYS_FILE)
@@ -77,6 +106,8 @@ def _packed(value: Any, name: str, arrays: dict[str, torch.Tensor]) -> Any:
     if isinstance(value, np.ndarray):
         arrays[name] = torch.tensor(value)
         return {"array": name}
+    if isinstance(value, np.generic):  # a setting out of a grid that numpy made
+        return value.item()
     if isinstance(value, tuple):
         return {"tuple": [_packed(item, f"{name}.{place}", arrays) for place, item in enumerate(value)]}
     if is_dataclass(value):

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -163,8 +163,9 @@ def test_equal_methods_share_a_rank():
 
 
 def test_checkpoints_lie_within_the_budget():
-    assert report.checkpoints(Plan(initial=1, budget=99)) == [25, 50]
-    assert report.checkpoints(Plan(initial=1, budget=9)) == []
+    assert report.checkpoints(Plan(initial=1, budget=99)) == [25, 50, 99]
+    assert report.checkpoints(Plan(initial=1, budget=50)) == [25, 50]
+    assert report.checkpoints(Plan(initial=1, budget=9)) == [9]
 
 
 def test_the_command_ends_with_one_object(capsys: pytest.CaptureFixture[str]):
@@ -174,7 +175,8 @@ def test_the_command_ends_with_one_object(capsys: pytest.CaptureFixture[str]):
     summary = json.loads(captured.out)
     assert captured.out.count("\n") == 1
     assert (summary["table"], summary["objective"], summary["seeds"]) == ("t.csv", "loss", 2)
-    assert set(summary) == {"methods", "table", "objective", "seeds"}
+    assert (summary["budget"], summary["num_runs"], summary["num_finished"]) == (30, 4, 4)
+    assert set(summary) == {"methods", "table", "objective", "seeds", "budget", "num_runs", "num_finished"}
     plan = Plan(initial=5, budget=30)
     for name in ("random", "evolution"):
         runs = [measure(table(), plan, Task(method=name, seed=seed)) for seed in (5, 6)]
@@ -182,8 +184,8 @@ def test_the_command_ends_with_one_object(capsys: pytest.CaptureFixture[str]):
         found = summary["methods"][name]
         assert found.pop("seconds_per_proposal") > 0
         assert found == {
-            "regret": {"25": expected.mean[24]},
-            "sem": {"25": expected.sem[24]},
+            "regret": {"25": expected.mean[24], "30": expected.mean[29]},
+            "sem": {"25": expected.sem[24], "30": expected.sem[29]},
             "auc": pytest.approx(expected.auc),
         }
         assert f"{name}, seed 6: regret" in captured.err
@@ -216,11 +218,14 @@ def test_a_person_sees_the_methods_in_order(capsys: pytest.CaptureFixture[str]):
         (("--initial", "80"), "--initial: must be fewer than the 80 rows of the table, got 80."),
         (("--plot", "a.pdf"), "--plot: must end in .png, .svg, .html, got 'a.pdf'."),
         (("--plot", "absent/a.png"), "--plot: must be a file in a folder that exists, got 'absent/a.png'."),
+        (("--plot", "folder.png"), "--plot: must be a file, got the folder 'folder.png'. Name a file in it."),
+        (("--plot", "t.csv/a.png"), "--plot: must be in a folder, got 't.csv/a.png' below a file."),
         (("--features", "deep"), "Did you mean 'depth'?"),
         (("--budget", "many"), "Invalid value for '--budget'"),
     ],
 )
-def test_refuses(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str):
+def test_refuses(capsys: pytest.CaptureFixture[str], folder: Path, words: tuple[str, ...], expected: str):
+    (folder / "folder.png").mkdir()
     assert expected in refused(capsys, *WORDS, *words)
 
 
@@ -234,6 +239,79 @@ def test_refuses_tables_that_are_not_whole(capsys: pytest.CaptureFixture[str]):
 def test_refuses_a_folder_that_cannot_be_written_to(capsys: pytest.CaptureFixture[str], folder: Path):
     (folder / "shut").mkdir(mode=0o500)
     assert "--plot: must be writable" in refused(capsys, *WORDS, "--plot", "shut/a.png")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_refuses_a_folder_in_which_nothing_can_be_made(capsys: pytest.CaptureFixture[str]):
+    assert "--plot: must be writable, got '/proc/a.png' (/proc: " in refused(capsys, *WORDS, "--plot", "/proc/a.png")
+
+
+def test_results_are_shown_though_the_picture_fails(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path
+):
+    pytest.importorskip("matplotlib")
+
+    def finish(*arguments: object) -> list[Run | Failure]:
+        (folder / "late").rmdir()
+        return [run_of("random", 0, *[1.0] * 30)]
+
+    (folder / "late").mkdir()
+    monkeypatch.setattr("boshnas.bench.command.run_tasks", finish)
+    words = ("--methods", "random", "--seeds", "1", "--budget", "30", "--plot", "late/a.png")
+    assert main([*WORDS, *words, "--json"]) == 2
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["methods"]["random"]["regret"]["30"] == 1.0
+    assert captured.err.endswith("Run it again with another file.\n")
+    assert "--plot: 'late/a.png' could not be written (No such file or directory)" in captured.err
+
+
+def test_an_interrupted_comparison_shows_the_finished_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path
+):
+    pytest.importorskip("matplotlib")
+
+    def interrupted(*arguments: object) -> Iterator[Run | Failure]:
+        yield run_of("random", 0, *[1.0] * 30)
+        yield run_of("rf", 0, *[2.0] * 30)
+        yield run_of("random", 1, *[0.0] * 30)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("boshnas.bench.command.run_tasks", interrupted)
+    words = ("--methods", "random,rf", "--seeds", "4", "--budget", "30", "--plot", "a.svg", "--json")
+    assert main([*WORDS, *words]) == 130
+    captured = capsys.readouterr()
+    summary = json.loads(captured.out)
+    assert (summary["num_runs"], summary["num_finished"]) == (8, 3)
+    assert summary["methods"]["random"]["regret"]["30"] == 0.5
+    assert "Interrupted: 3 of 8 runs are finished: random 2, rf 1." in captured.err
+    assert "mean of the finished runs" in captured.err
+    assert captured.err.endswith("interrupted\n")
+    assert (folder / "a.svg").exists()
+
+
+def test_an_interrupt_before_any_run_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    def interrupted(*arguments: object) -> list[Run | Failure]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("boshnas.bench.command.run_tasks", interrupted)
+    assert main([*WORDS, "--methods", "random", "--budget", "30"]) == 130
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Interrupted: 0 of 10 runs are finished." in captured.err
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_a_worker_that_starts_takes_no_interrupt():
+    seen: list[str] = []
+
+    def look(num: int) -> None:
+        (process,) = multiprocessing.active_children()
+        seen.append(Path(f"/proc/{process.pid}/status").read_text())
+
+    list(run_tasks(table(), PLAN, [Task(method="random", seed=0)], 1, look))
+    (blocked,) = (line.split()[1] for line in seen[0].splitlines() if line.startswith("SigBlk:"))
+    assert int(blocked, 16) >> (signal.SIGINT - 1) & 1
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 @pytest.mark.parametrize("package", ["botorch", "matplotlib"])

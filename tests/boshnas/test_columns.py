@@ -139,7 +139,26 @@ FRAME = pd.DataFrame(
 def test_nothing_is_left_out_in_silence():
     chosen, notes = select_features(FRAME, ["op", "same", "hash"], False, "t.csv")
     assert [feature.name for feature in chosen] == ["op"]
-    assert notes == ["same: left out, constant", "hash: left out, 3 different texts are an identifier"]
+    assert notes == [
+        "same: left out, constant",
+        "hash: left out, 3 different texts are an identifier: --id hash names the rows by it",
+    ]
+
+
+def test_the_reason_for_leaving_text_out_is_the_true_one():
+    frame = pd.DataFrame(
+        {
+            "code": column([f"c{number // 2}" for number in range(600)]),
+            "part": column([*(f"c{number}" for number in range(599)), ""]),
+            "op": column(["a", "b"] * 300),
+        }
+    )
+    _, notes = select_features(frame, ["code", "part", "op"], False, "t.csv")
+    assert notes == [
+        "code: left out, 300 different texts are more than the 256 levels of a category: split it into columns of "
+        "fewer",
+        "part: left out, 599 different texts are an identifier",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +179,7 @@ def test_named_columns_that_cannot_be_features_are_refused(names: list[str], exp
 
 def test_ten_thousand_levels_are_refused():
     frame = pd.DataFrame({"code": column([f"c{number // 2}" for number in range(20_000)])})
-    with pytest.raises(InputError, match=r"got 10000 different texts in 20000 rows"):
+    with pytest.raises(InputError, match=r"got 10000 different texts in 20000 rows\. Split it into columns"):
         select_features(frame, ["code"], True, "t.csv")
 
 

@@ -137,3 +137,34 @@ def test_a_whole_table_leaves_nothing_to_suggest():
 
 def test_values_that_are_not_measured_are_never_told_as_numbers():
     assert not any(value is not None and math.isnan(value) for value in table(num_empty=5).utilities("01234").values())
+
+
+class Teller(Recorder):
+    """Says what it was limited to, too."""
+
+    def set_candidates(self, ids: Any) -> None:
+        super().set_candidates(ids)
+        self.limited = ids
+
+
+def test_rows_beyond_the_constraints_teach_and_are_not_proposed():
+    data = table(num_empty=20, constraints=["width<=15"])
+    searcher = Teller(data.pool)
+    proposals = suggest(data, searcher, 60)
+    assert searcher.told == {str(row): -LOSS[row] for row in range(20, 60)}
+    assert {int(proposal.id) for proposal in proposals} == {row for row in range(20) if WIDTH[row] <= 15}
+    replayed = {int(step.id) for step in replay(data, RandomSearcher(data.pool), 60)}
+    assert replayed == {row for row in range(20, 60) if WIDTH[row] <= 15}
+
+
+def test_costs_and_constraints_go_together():
+    data = table(num_empty=20, constraints=["width<=15"], cost="depth")
+    proposals = suggest(data, Searcher(data.pool, GPSurrogate(), num_initial=0, costs=data.costs), 2)
+    assert all(WIDTH[int(proposal.id)] <= 15 for proposal in proposals)
+
+
+def test_regret_is_from_the_best_within_the_constraints():
+    data = table(constraints=["width<=10"])
+    best = LOSS[WIDTH <= 10].min()
+    assert best > LOSS.min()
+    assert regret(data, best) == 0

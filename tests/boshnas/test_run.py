@@ -52,7 +52,10 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (("--space", "absent.yaml"), "or a YAML file, got 'absent.yaml'"),
         (("--space", "tiny.yaml", "--budget", "0"), "--budget: must be at least 1, got 0."),
         (("--space", "tiny.yaml", "--seed", "-1"), "--seed: must be at least 0, got -1."),
-        (("--space", "tiny.yaml", "--surrogate", "gpp"), "--surrogate: must be one of boshnas, gp, random"),
+        (
+            ("--space", "tiny.yaml", "--surrogate", "gpp"),
+            "--surrogate: must be one of boshnas, gp, random, got 'gpp'. Did you mean 'gp'?",
+        ),
         (("--space", "tiny.yaml", "--tasks", "sst"), "Did you mean 'sst2'?"),
         (("--space", "tiny.yaml", "--data", "no_tasks"), "must hold a folder for at least one of cola, sst2"),
         (("--space", "tiny.yaml", "--data", "absent"), "got 'absent', which does not exist"),
@@ -115,6 +118,28 @@ def test_another_run_is_told_in_one_line(
     begun: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str
 ):
     assert expected in refused(capsys, "--resume", "--out", "begun", *words)
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+@pytest.mark.parametrize(
+    ("out", "expected"),
+    [
+        ("tiny.yaml", "--out: tiny.yaml is a file. Give a folder."),
+        ("tiny.yaml/run", "--out: tiny.yaml/run must be a folder that can be written ("),
+        ("/proc/run", "--out: /proc/run must be a folder that can be written (/proc: "),
+    ],
+)
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], out: str, expected: str, more: tuple[str, ...]
+):
+    before = sorted(folder.rglob("*"))
+    assert refused(capsys, "--space", "tiny.yaml", "--out", out, *more).startswith(expected)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_dry_run_refuses_an_existing_folder(begun: Path, capsys: pytest.CaptureFixture[str]):
+    line = refused(capsys, "--space", "tiny.yaml", "--out", "begun", "--dry-run")
+    assert line.startswith("--out: begun exists. Give another folder, or --resume")
 
 
 def test_help_tells_every_option(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from boshnas.errors import InputError
 from boshnas.surrogates import CombinedSurrogate, GPSurrogate, NPNSurrogate, Surrogate, TeacherStudentSurrogate
@@ -43,8 +45,53 @@ def test_an_unfitted_one_stays_unfitted(tmp_path: Path) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="must hold a saved surrogate"):
+    with pytest.raises(InputError, match="none: must hold a saved surrogate, got nothing there. Give the folder"):
         load(tmp_path / "none")
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file: must hold a saved surrogate, got a file"):
+        load(tmp_path / "file")
+
+
+def test_what_is_no_surrogate_is_refused_and_leaves_the_one_that_is_there(tmp_path: Path) -> None:
+    X, y = data()
+    good = GPSurrogate(max_steps=5).fit(X, y)
+    save(good, tmp_path)
+    with pytest.raises(
+        InputError, match=r"surrogate must be one of NPNSurrogate, .*, got Pipeline\. Of a pipeline, save"
+    ):
+        save(make_pipeline(StandardScaler(), good), tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="settings of GPSurrogate must be plain numbers"):
+        save(GPSurrogate(max_steps=5, random_state=np.random.RandomState(0)), tmp_path)  # type: ignore[arg-type]
+    np.testing.assert_allclose(load(tmp_path).predict(X), good.predict(X))
+
+
+def test_settings_may_be_numbers_of_numpy(tmp_path: Path) -> None:
+    save(GPSurrogate(max_steps=np.int64(5)), tmp_path)  # type: ignore[arg-type]
+    assert load(tmp_path).get_params()["max_steps"] == 5
+
+
+def test_a_save_that_fails_half_way_leaves_the_one_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = data()
+    good = GPSurrogate(max_steps=5).fit(X, y)
+    save(good, tmp_path)
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    with pytest.raises(InputError, match=r"must be a folder that can be written \(No space left on device\)"):
+        save(GPSurrogate(max_steps=5).fit(X, -y), tmp_path)
+    np.testing.assert_allclose(load(tmp_path).predict(X), good.predict(X))
+    assert {path.name for path in tmp_path.iterdir()} == {ARRAYS_FILE, STATE_FILE}
+
+
+def test_a_file_is_no_folder_to_save_into(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for target in ("file", "file/below"):
+        with pytest.raises(InputError, match=f"save: .*{target} must be a folder that can be written"):
+            save(GPSurrogate(), tmp_path / target)
 
 
 def test_damaged_arrays(tmp_path: Path) -> None:

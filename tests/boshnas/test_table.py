@@ -8,7 +8,8 @@ import pytest
 
 from boshnas.columns import Kind
 from boshnas.errors import InputError
-from boshnas.table import Table, pooled_std
+from boshnas.table import Table
+from boshnas.table_repeats import contradiction, pooled_std
 
 FRAME = pd.DataFrame(
     {
@@ -23,8 +24,8 @@ FRAME = pd.DataFrame(
 )
 
 
-def table(**options: Any) -> Table:
-    return Table(FRAME, **{"objective": "acc", "features": ["op_1", "width"], **options})
+def table(frame: pd.DataFrame = FRAME, **options: Any) -> Table:
+    return Table(frame, **{"objective": "acc", "features": ["op_1", "width"], **options})
 
 
 def refusal(**options: Any) -> str:
@@ -36,7 +37,7 @@ def refusal(**options: Any) -> str:
 
 def test_ids_are_row_numbers_of_the_file_or_a_column():
     assert table().pool.ids == ["0", "1", "2", "3", "4", "5"]
-    assert table(constraints=["params>=2e6"]).pool.ids == ["1", "2", "4", "5"]
+    assert table(constraints=["params>=2e6"]).candidates == ["1", "2", "4", "5"]
     assert table(id="arch").pool.ids[1] == "a1"
 
 
@@ -76,8 +77,9 @@ def test_a_row_is_told_with_its_types():
 
 def test_columns_without_another_use_are_features():
     default = Table(FRAME, objective="acc", noise_std="std", cost="time", constraints=["params>0"])
-    assert [column.name for column in default.columns] == ["op_1", "width"]
-    assert "arch: left out, 5 different texts are an identifier" in default.notes
+    assert [column.name for column in default.columns] == ["op_1", "width", "params"]
+    assert default.shown == ["time"]
+    assert "arch: left out, 6 different texts are an identifier: --id arch names the rows by it" in default.notes
     assert [column.name for column in Table(FRAME, objective="acc", ignore=["arch", "std"]).columns] == [
         "op_1",
         "width",
@@ -95,13 +97,109 @@ def test_kinds_are_described():
 
 def test_constraints_are_counted_and_empty_cells_do_not_satisfy_them():
     limited = table(constraints=["params<=4e6", "time < 3"])
-    assert limited.pool.ids == ["1", "2"]
+    assert limited.candidates == ["1", "2"]
+    assert limited.shown == ["params", "time"]
     assert "2 of 6 rows are within the constraints" in limited.notes
 
 
-def test_features_are_those_of_the_candidates():
-    limited = Table(FRAME, objective="acc", features=["op_1", "width"], constraints=["time<=2"])
+def test_a_whole_table_holds_the_rows_within_the_constraints_alone():
+    whole = FRAME.assign(acc=[0.5, 0.75, 0.1, 0.25, 0.7, 0.6])
+    limited = Table(whole, objective="acc", features=["op_1", "width"], constraints=["time<=2"])
+    assert limited.pool.ids == limited.candidates == limited.measured == ["1", "2"]
     assert [column.num_levels for column in limited.columns] == [2, 2]
+
+
+def test_measured_rows_beyond_the_constraints_stay_to_teach():
+    limited = table(constraints=["time<=2"])
+    assert limited.candidates == ["1", "2"]
+    assert limited.unmeasured == ["2"]
+    assert limited.measured == ["0", "1", "3", "4", "5"]
+    assert limited.pool.ids == ["0", "1", "2", "3", "4", "5"]
+    assert limited.utilities(["0"]) == {"0": 0.5}
+
+
+def test_one_row_within_the_constraints_is_enough_to_propose():
+    assert table(constraints=["params==3e6"]).unmeasured == ["2"]
+    with pytest.raises(InputError, match="constraints must leave at least two rows, got 0"):
+        table(constraints=["params>9e9"])
+
+
+def test_columns_known_only_after_measuring_are_no_features():
+    default = Table(FRAME.assign(s0=[1, 2, "", 3, 4, 5], note=["", "", "", "x", "", "y"]), objective="acc")
+    assert not {"s0", "note"} & {column.name for column in default.columns}
+    for name in ("s0", "note"):
+        assert f"{name}: left out, known only where acc is" in default.notes
+    named = table(features=["op_1", "s0"], frame=FRAME.assign(s0=[1, 2, "", 3, 4, 5]))
+    assert [column.name for column in named.columns] == ["op_1", "s0"]
+    assert any(note.startswith("warning: s0: known only where acc is, so it says nothing of") for note in named.notes)
+
+
+def test_columns_that_are_empty_in_all_that_could_be_proposed_are_no_features():
+    frame = FRAME.assign(acc=["0.5", "0.75", "", "", "0.7", "0.6"], extra=[1, 2, "", 3, 4, 5])
+    options = {"objective": "acc", "constraints": ["time<4"]}
+    assert "extra: left out, empty in every row that could be proposed" in Table(frame, **options).notes
+    assert "extra" in {column.name for column in Table(frame, objective="acc").columns}
+
+
+def test_a_whole_table_leaves_no_column_out_for_what_it_lacks():
+    whole = FRAME.assign(acc=range(6))
+    assert {"width", "params", "std"} <= {column.name for column in Table(whole, objective="acc").columns}
+
+
+def test_the_objective_may_be_the_mean_of_repeats():
+    frame = FRAME.assign(s0=[0.4, 0.7, 0.1, "", 0.7, 0.6], s1=[0.6, 0.8, "", "", 0.7, 0.6])
+    noisy = Table(frame, features=["op_1"], repeats=["s0", "s1"], minimize=True)
+    assert noisy.objective_name == "mean of s0, s1"
+    assert noisy.values["0"] == pytest.approx(0.5)
+    assert noisy.values["2"] == pytest.approx(0.1)
+    assert noisy.unmeasured == ["3"]
+    assert noisy.utilities(["1"]) == {"1": pytest.approx(-0.75)}
+    with pytest.raises(InputError, match=r"objective must name a column, got none\. It has arch, op_1"):
+        Table(FRAME)
+
+
+def test_an_objective_that_contradicts_its_repeats_is_told():
+    frame = FRAME.assign(s0=[0.4, 0.7, 0.1, 0.2, 0.9, 0.6], s1=[0.6, 0.8, "", 0.3, 0.7, 0.6])
+    noisy = Table(frame, objective="acc", features=["op_1"], repeats=["s0", "s1"], id="arch")
+    assert (
+        "warning: acc is not the mean of its repeats: 0.7 in row a4, whose repeats have the mean 0.8; the column acc "
+        "is used, and the repeats for its noise alone"
+    ) in noisy.notes
+    assert noisy.values["a4"] == 0.7
+
+
+@pytest.mark.parametrize(
+    ("values", "repeats", "expected"),
+    [
+        ([0.82], [[0.81, 0.81, 0.82]], None),  # means of three decimals, then all rounded to two
+        ([0.8133333333333334], [[0.81, 0.81, 0.82]], None),
+        ([0.81], [[0.81, 0.83]], 0),  # one of the repeats
+        ([0.15, 0.1], [[0.1, 0.2], [0.1, 0.2]], 1),
+        ([3.0, math.nan, 2.0], [[3.0, 3.0], [9.0, 9.0], [math.nan, math.nan]], None),
+        ([1e8 / 3], [[1e8 / 3, 1e8 / 3]], None),
+        ([90.0, 80.0], [[91.0, 93.0], [80.0, 85.0]], 1),
+    ],
+)
+def test_rounding_is_no_contradiction(values: list[float], repeats: list[list[float]], expected: int | None):
+    assert contradiction(np.array(values), np.array(repeats)) == expected
+
+
+def test_dates_are_days():
+    days = pd.to_datetime(["1970-01-02T12:00", "1970-01-01T00:00", "1970-01-11T00:00"])
+    frame = pd.DataFrame({"when": days, "day": days.date, "acc": [0.1, 0.2, 0.3]})
+    read = Table(frame, objective="acc")
+    assert [column.kind for column in read.columns] == [Kind.REAL, Kind.INTEGER]
+    assert (read.row("0")["when"], read.row("2")["day"]) == (1.5, 10)
+    assert "when: dates, read as days since 1970-01-01" in read.notes
+
+
+def test_lists_are_called_lists():
+    frame = pd.DataFrame({"same": [[1], [1], [2]], "other": [[1], [2], [3]], "x": [1, 2, 4], "acc": [0.1, 0.2, 0.3]})
+    notes = Table(frame, objective="acc").notes
+    assert any(note.startswith("same: lists, each another category: give each place of them a col") for note in notes)
+    assert "other: left out, 3 different lists: give each place of them a column of its own" in notes
+    with pytest.raises(InputError, match=r"got 3 different lists in 3 rows\. Give each place of the lists a column"):
+        Table(frame, objective="acc", features=["other"])
 
 
 def test_rows_with_equal_features_stay_candidates_and_are_told():
@@ -121,6 +219,9 @@ def test_a_feature_that_orders_rows_as_the_objective_does_is_told(sign: int):
     leaks = [note for note in Table(frame, objective="acc").notes if "leaks the objective?" in note]
     assert len(leaks) == 1
     assert leaks[0].startswith("warning: top5: ")
+    assert leaks[0].endswith("If so, leave it out with --ignore top5")
+    named = Table(frame, objective="acc", features=["x", "top5"]).notes
+    assert any(note.endswith("If so, leave it out of --features") for note in named)
 
 
 def test_a_constant_objective_is_told():
@@ -130,7 +231,8 @@ def test_a_constant_objective_is_told():
 
 def test_a_column_that_counts_the_rows_is_told():
     frame = pd.DataFrame({"n": range(5), "x": [1, 2, 1, 3, 2], "acc": [0.5, 0.1, 0.5, 0.3, 0.2]})
-    assert any(note.startswith("n: counts the rows") for note in Table(frame, objective="acc").notes)
+    (note,) = (note for note in Table(frame, objective="acc").notes if note.startswith("n: counts the rows"))
+    assert note.endswith("--id n names the rows by it, and --ignore n leaves it out")
 
 
 def test_numbers_among_text_are_told():
@@ -195,6 +297,8 @@ def test_the_shipped_tables_defaults_may_be_changed():
     assert other.objective.direction == "minimize"
     assert len(other.columns) == 21
     assert [column.name for column in Table.read("nas_bench_bert", features=["op_1"]).columns] == ["op_1"]
+    with pytest.raises(InputError, match=r"ignore must not name the objective, got 'glue'"):
+        Table.read("nas_bench_bert", ignore=["glue"])
     with pytest.raises(InputError, match=r"id column 'hidden_size' must be distinct, got '256' in row 1"):
         Table.read("nas_bench_bert", id="hidden_size")
 
@@ -224,6 +328,7 @@ def test_the_shipped_tables_defaults_may_be_changed():
         ({"constraints": ["params>=5e6"]}, "constraints must leave at least two rows, got 1. Relax one."),
         ({"objective": "op_1", "features": ["width"]}, "objective column 'op_1' must hold finite numbers, got 'conv'"),
         ({"ignore": ["time"]}, "features and ignore must not both be given"),
+        ({"ignore": ["time", "acc"], "features": None}, "ignore must not name the objective, got 'acc'. Leave it out."),
         ({"noise_std": "std", "repeats": ["time", "std"]}, "noise_std and repeats must not both be given"),
         ({"repeats": ["time"]}, "repeats must name at least two columns, got ['time']"),
         ({"repeats": ["time", "time"]}, "a column must be named once, got 'time' twice"),

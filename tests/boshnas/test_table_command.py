@@ -95,6 +95,7 @@ def test_a_budget_beyond_the_table_is_told(capsys: pytest.CaptureFixture[str]):
 def test_unmeasured_rows_are_not_replayed_and_leave_the_regret_open(capsys: pytest.CaptureFixture[str]):
     summary, said = run(capsys, "--table", "part.csv", *WORDS[2:])
     assert summary["regret"] is None
+    assert "3 rows without a value of acc are left out: --suggest K proposes among them.\n" in said
     assert {int(step["id"]) for step in summary["history"]} == set(range(5))
     assert "3 of 8 rows have no value of acc" in said
 
@@ -104,6 +105,91 @@ def test_constraints_limit_the_candidates(capsys: pytest.CaptureFixture[str]):
     summary, said = run(capsys, *WORDS, *words)
     assert {step["id"] for step in summary["history"]} == {"1", "2", "4"}
     assert "3 of 8 rows are within the constraints" in said
+    assert "t.csv: 3 candidates" in said
+
+
+def test_rows_beyond_the_constraints_teach_the_suggestions(capsys: pytest.CaptureFixture[str]):
+    words = ("--table", "part.csv", "--objective", "acc", "--ignore", "arch,s0,s1", "--surrogate", "gp")
+    assert main([*words, "--suggest", "3", "--constraint", "params>=700", "--cost", "secs"]) == 0
+    captured = capsys.readouterr()
+    assert "5 measured rows are beyond the constraints: they teach, and are not proposed." in captured.err
+    assert "  params: integer, 7 values" in captured.err
+    title, head, *rows = captured.out.splitlines()
+    assert head.split()[:10] == [
+        "id",
+        "why",
+        "acc,",
+        "predicted",
+        "epistemic",
+        "aleatoric",
+        "secs",
+        "op",
+        "width",
+        "lr",
+    ]
+    assert head.split()[-1] == "params"
+    assert {row.split()[0] for row in rows} == {"6", "7"}
+
+
+def test_a_constraint_that_is_no_feature_is_shown(capsys: pytest.CaptureFixture[str]):
+    assert main([*WORDS, "--constraint", "params<=500", "--constraint", "width<=2"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["id", "acc", "params", "op", "width", "lr"]
+
+
+def test_numbers_are_short_and_no_column_vanishes_in_a_pipe(capsys: pytest.CaptureFixture[str], folder: Path):
+    names = [f"a_column_with_a_long_name_{letter}" for letter in "abcdefghij"]
+    rows = [",".join([str(1 / (3 + row + place)) for place in range(10)]) for row in range(4)]
+    lines = [",".join([*names, "size", "acc"]), *(f"{row},{110080 + place},{2 / 3}" for place, row in enumerate(rows))]
+    (folder / "wide.csv").write_text("\n".join(lines))
+    assert main(["--table", "wide.csv", "--objective", "acc", "--surrogate", "random"]) == 0
+    _, head, *shown = capsys.readouterr().out.splitlines()
+    assert head.split() == ["id", "acc", *names, "size"]
+    cells = [cell for line in shown[:4] for cell in line.split()[1:]]
+    assert "0.66667" in cells
+    assert "110080" in cells
+    assert all(len(cell.removeprefix("0.").lstrip("0")) <= 6 for cell in cells)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (
+            ("--budget", "4", "--initial", "6"),
+            "The first 6 rows are random (--initial), so all of the 4 evaluated are.",
+        ),
+        (("--budget", "4", "--initial", "2", "--batch", "9"), "--batch 9 is more than the 4 evaluations: they are one"),
+    ],
+)
+def test_options_that_come_to_nothing_are_told(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str
+):
+    assert expected in run(capsys, *WORDS[:-2], "--surrogate", "gp", *words)[1]
+
+
+def test_an_objective_may_be_left_out_with_repeats(capsys: pytest.CaptureFixture[str]):
+    words = ("--table", "t.csv", "--features", "op,width", "--surrogate", "random", "--repeats", "s0,s1")
+    summary, _ = run(capsys, *words)
+    assert summary["best"]["score"] == pytest.approx(0.85)
+    assert main(words) == 0
+    assert "Best by mean of s0, s1" in capsys.readouterr().out
+
+
+def test_an_interrupted_search_shows_what_it_has(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    ask, asked = Searcher.ask, []
+
+    def interrupt(self: Searcher, *arguments: Any) -> list[str]:
+        asked.append(arguments)
+        if len(asked) > 3:
+            raise KeyboardInterrupt
+        return ask(self, *arguments)
+
+    monkeypatch.setattr(Searcher, "ask", interrupt)
+    assert main([*WORDS, "--json"]) == 130
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["num_evaluated"] == 3
+    assert "Interrupted after 3 of 8 evaluations." in captured.err
+    assert "Best by acc" in captured.err
+    assert captured.err.endswith("interrupted\n")
 
 
 @pytest.mark.parametrize("noise", [("--repeats", "s0,s1"), ("--noise-std", "secs")])
@@ -169,7 +255,7 @@ def test_suggestions_without_results_are_random_and_say_so(capsys: pytest.Captur
         (("--initial", "-1"), "--initial: must be at least 0, got -1."),
         (("--seed", "-1"), "--seed: must be at least 0, got -1."),
         (("--suggest", "2", "--budget", "9"), "--budget: must not be given with --suggest"),
-        (("--surrogate", "gpp"), "--surrogate: must be one of boshnas, gp, npn, random, got 'gpp'."),
+        (("--surrogate", "gpp"), "--surrogate: must be one of boshnas, gp, npn, random, got 'gpp'. Did you mean 'gp'?"),
         (("--suggest", "2"), "t.csv: suggestions need rows without a value of 'acc', got none."),
         (("--ignore", "arch"), "t.csv: features and ignore must not both be given."),
         (("--features", ","), "a list of columns must name one, got ','."),

@@ -68,7 +68,12 @@ def test_parquet_keeps_its_index_as_a_column(tmp_path: Path):
         ("t.json", "[]", r"must be a list of objects, got '\[\]'"),
         ("t.json", '[{"a": 1, "a": 2}]', r"must be JSON, got one name twice among a, a"),
         ("t.jsonl", '{"a": 1}\n{"a": }\n', r"t\.jsonl: line 2: must be JSON, got"),
-        ("t.parquet", "a", r"t\.parquet: must be a Parquet file, got"),
+        ("t.parquet", "a", r"t\.parquet: must be a Parquet file, got '.* \w+ …'\. Write it anew"),
+        (
+            "t.json",
+            '{"architecture": "a", "operations": ["convolution"]}',
+            r"got \"{'architecture': 'a', 'operations': …\"",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused(tmp_path: Path, name: str, content: str | bytes, expected: str):

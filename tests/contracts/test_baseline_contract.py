@@ -123,6 +123,8 @@ def test_wrong_calls_are_refused(mode: str):
         search.tell({"nobody": 1.0})
     with pytest.raises(InputError, match=r"objective of 'arch7' must be finite, or None if it failed, got nan"):
         search.tell({"arch7": float("nan")})
+    with pytest.raises(InputError, match=r"k must be a whole number, got '2'"):
+        search.ask("2")
     with pytest.raises(InputError, match="k must be >= 1, got 0"):
         search.ask(0)
     with pytest.raises(InputError, match="seed must be >= 0, got -1"):

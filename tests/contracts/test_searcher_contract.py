@@ -247,6 +247,9 @@ def test_refuses_unknown_ids_and_values() -> None:
         search.set_candidates(["nobody"])
     with pytest.raises(InputError, match=r"objective of 'arch0' must be finite, .*got nan"):
         search.tell({"arch0": float("nan")})
+    for k in ("2", 2.5, 2.0, True, None):
+        with pytest.raises(InputError, match=f"k must be a whole number, got {k!r}"):
+            search.ask(k)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="k must be >= 1, got 0"):
         search.propose(0)
 
