@@ -19,6 +19,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 from design_space.architecture import Architecture
 from design_space.errors import InputError
 from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
+from design_space.model.folder import add_code
+from design_space.model.modeling_flexibert import FlexiBertPreTrainedModel
 from pretrain.budget import Budget, Clock, TimeLimit
 from pretrain.callbacks import Last, ProgressReport, StepReporter, StopOnDivergence
 from pretrain.checkpoints import PARTIAL, SaveByTime, cannot_be_written, checkpoints, step_of
@@ -296,6 +298,8 @@ def _save(trainer: PretrainTrainer, tokenizer: PreTrainedTokenizerBase, folder: 
     try:
         trainer.save_model(str(partial))
         tokenizer.save_pretrained(str(partial))
+        if isinstance(trainer.model, FlexiBertPreTrainedModel):
+            add_code(partial)
         (partial / "learning_curve.csv").write_text(_curve(trainer), encoding="utf-8")
         (partial / RESULT_FILE).write_text(json.dumps(asdict(result), indent=1), encoding="utf-8")
     except (OSError, RuntimeError, SafetensorError) as error:
