@@ -6,7 +6,7 @@ import logging
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase, set_seed
 from transformers.utils import logging as transformers_logging
 
 from design_space.architecture import Architecture
-from design_space.command_line import exit_code
+from design_space.command_line import INTERRUPTED, exit_code
 from design_space.errors import InputError, first_line
 from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
 from design_space.model.presets import PRESETS, preset
@@ -27,6 +27,7 @@ from pretrain.checkpoints import checkpoints
 from pretrain.command_line import FlagParser, words
 from pretrain.config import PretrainArguments, PretrainConfig, load_recipe
 from pretrain.documents import DEMO
+from pretrain.interrupt import StoppedError, stop_on_signal
 from pretrain.mixture import Mixture
 from pretrain.plan import Workload, plan, show
 from pretrain.tokenizer import load_tokenizer
@@ -36,26 +37,26 @@ EXAMPLE = "python -m pretrain --model_dict bert_tiny --train_file corpus/ --outp
 MAX_POSITIONS = 512
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Read the flags and run."""
+def main(arguments: Sequence[str]) -> int:
+    """Read the flags and run; the exit code."""
     config, training = _parse(arguments)
     try:
-        _train(config, training)
+        return _train(config, training)
     finally:
         # A process that ends with its group open may be aborted by the group's threads.
         if distributed.is_initialized():
             distributed.destroy_process_group()
 
 
-def _train(config: PretrainConfig, training: PretrainArguments) -> None:
+def _train(config: PretrainConfig, training: PretrainArguments) -> int:
     folder, run = Path(training.output_dir), _run(config, training)
     if _is_finished(folder, run.resume):
         _tell(json.loads((folder / RESULT_FILE).read_text("utf-8")), folder, config.json)
-        return
+        return 0
     start = _start(config)
     if config.dry_run:
         _plan(config, training, run, start)
-        return
+        return 0
     mixture = _mixture(config)
     set_seed(training.seed)
     with training.main_process_first(local=False):
@@ -68,10 +69,19 @@ def _train(config: PretrainConfig, training: PretrainArguments) -> None:
         whole_words=config.whole_word_masking,
         separate_documents=config.separate_documents,
     )
-    with contextlib.redirect_stdout(sys.stderr):  # what the Trainer prints
-        result = pretrain(model, tokenizer, corpus, training, objective, run)
+    # Standard output is for the result, so what the Trainer prints goes elsewhere.
+    with contextlib.redirect_stdout(sys.stderr), stop_on_signal() as is_stop_wanted:
+        run = replace(run, is_stop_wanted=is_stop_wanted)
+        try:
+            result = pretrain(model, tokenizer, corpus, training, objective, run)
+        except StoppedError as stopped:
+            if training.should_save:
+                where = f"interrupted; checkpoint in {stopped.checkpoint}"
+                sys.stderr.write(f"{where}. The same command with --resume goes on.\n")
+            return INTERRUPTED
     if training.should_save:
         _tell(asdict(result), folder, config.json)
+    return 0
 
 
 @dataclass(frozen=True)

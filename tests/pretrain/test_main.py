@@ -2,10 +2,13 @@
 
 import gzip
 import json
+import os
 import re
 import runpy
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
@@ -18,6 +21,7 @@ from design_space.model.presets import PRESETS
 from pretrain import __main__ as command
 from pretrain import cache
 from pretrain.__main__ import main, read_architecture
+from pretrain.callbacks import Last
 
 TINY = Architecture((Layer("sa", "sdp", 32, 2, (64,)),))
 MODEL = json.dumps(TINY.to_model_dict())
@@ -365,6 +369,33 @@ def test_a_finished_run_is_told_again_when_it_is_resumed(
     monkeypatch.setattr(command, "pretrain", lambda *_: pytest.fail("began to train"))
     main(flags("--resume"))
     assert capsys.readouterr().out == first
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_checkpoint_that_resume_goes_on_from(
+    flags: Callable[..., list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+):
+    original = Last.on_step_end
+
+    def interrupt(self: Last, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        original(self, args, state, control, **kwargs)
+        if state.global_step == 2:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(Last, "on_step_end", interrupt)
+    words = flags("--resume", "--disable_tqdm", "true")
+    assert exit_code(lambda: main(words)) == 130
+    out, error = capsys.readouterr()
+    checkpoint = tmp_path / "out" / "checkpoint-2"
+    assert error == f"interrupted; checkpoint in {checkpoint}. The same command with --resume goes on.\n"
+    assert out == ""
+    assert checkpoint.is_dir()
+    assert exit_code(lambda: main(words)) == 0
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["num_steps"] == 3
 
 
 def test_a_run_that_has_begun_is_not_overwritten(flags: Callable[..., list[str]], tmp_path: Path):
