@@ -194,10 +194,9 @@ def _parse(arguments: Sequence[str]) -> tuple[PretrainConfig, PretrainArguments]
     parser = FlagParser((PretrainConfig, PretrainArguments), "python -m pretrain", EXAMPLE)
     config, training = parser.parse(arguments)
     if config.recipe is not None:
-        defaults = load_recipe(config.recipe).model_dump(exclude={"corpus"})
-        if config.max_tokens or config.max_seconds or training.num_train_epochs:
-            del defaults["max_steps"]  # the command line gives another length
-        config, training = parser.parse(arguments, defaults)
+        lengths = (config.max_tokens, config.max_seconds, training.num_train_epochs or None)
+        has_other_length = training.max_steps != -1 or any(length is not None for length in lengths)
+        config, training = parser.parse(arguments, load_recipe(config.recipe).flags(has_other_length))
     if not training.output_dir:
         raise InputError("--output_dir: must name the folder for the checkpoint. Give one.")
     if training.resume_from_checkpoint is not None:
@@ -220,6 +219,10 @@ def _check_numbers(config: PretrainConfig, training: PretrainArguments) -> None:
             raise InputError(f"--{name}: must be at least {least}, got {value}.")
     if not 0 < training.learning_rate < math.inf:
         raise InputError(f"--learning_rate: must be above 0, got {training.learning_rate}.")
+    if config.max_seconds is not None and not training.warmup_steps < 1:
+        raise InputError(
+            f"--warmup_steps: must be a share below 1 with --max_seconds, got {training.warmup_steps:g}. Give a share."
+        )
     if not 0 <= config.dropout < 1:
         raise InputError(f"--dropout: must be in [0, 1), got {config.dropout}.")
     if not 0 < config.mlm_probability < 1:

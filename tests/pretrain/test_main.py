@@ -111,6 +111,31 @@ def test_a_recipe_stands_in_for_flags_that_are_not_given(flags: Callable[..., li
     assert AutoConfig.from_pretrained(tmp_path / "out").vocab_size == 290
 
 
+def test_a_recipe_may_name_the_text_alone(flags: Callable[..., list[str]], tmp_path: Path):
+    (tmp_path / "recipe.yaml").write_text(f"corpus:\n  - {tmp_path / 'text.txt'}\n")
+    main(flags("--recipe", str(tmp_path / "recipe.yaml"), without=("--train_file",)))
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["num_tokens"] == 3 * 32 * 16
+
+
+@pytest.mark.parametrize(
+    ("further", "warmup"),
+    [
+        ([], 10),
+        (["--max_steps", "8"], 0.25),
+        (["--max_seconds", "9"], 0.25),
+        (["--max_tokens", "9"], 0.25),
+        (["--num_train_epochs", "2"], 0.25),
+        (["--max_steps", "8", "--warmup_steps", "5"], 5),
+    ],
+)
+def test_a_recipes_warm_up_is_a_share_at_another_length(
+    flags: Callable[..., list[str]], tmp_path: Path, further: list[str], warmup: float
+):
+    (tmp_path / "recipe.yaml").write_text("max_steps: 40\nwarmup_steps: 10\n")
+    words = flags("--recipe", str(tmp_path / "recipe.yaml"), *further, without=("--max_steps",))
+    assert command._parse(words)[1].warmup_steps == warmup
+
+
 def test_the_same_flags_give_the_same_loss(flags: Callable[..., list[str]], tmp_path: Path):
     for name in ("one", "two"):
         main(flags("--output_dir", str(tmp_path / name)))
@@ -221,7 +246,7 @@ def test_text_that_cannot_be_used_is_told_in_one_line_with_code_2(
     [
         ("{source: demo, weight: 0}", r"recipe\.yaml: corpus\.0\.weight: Input should be greater than 0, got 0\."),
         ("{source: demo, weight: -1}", r"corpus\.0\.weight: Input should be greater than 0, got -1\."),
-        ("{source: demo, weights: 2}", r"corpus\.0\.weights: .*Did you mean 'weight'\?"),
+        ("{source: demo, weights: 2}", r"no key 'corpus\.0\.weights' \(did you mean 'weight'\?\)"),
     ],
 )
 def test_a_wrong_mix_is_told_in_one_line_with_code_2(
@@ -278,7 +303,7 @@ def test_a_missing_output_folder_is_refused(flags: Callable[..., list[str]], no_
         (["--mlm_probability", "0"], r"^--mlm_probability: must be in \(0, 1\), got 0\.0"),
         (["--max_stps", "3"], r"unknown flag '--max_stps'\. Did you mean --max_steps\?"),
         (["--max_st", "3"], "unknown flag '--max_st'"),
-        (["--recipe", "demoo"], "^recipe: must be one of .*, got 'demoo'"),
+        (["--recipe", "demoo"], r"^--recipe: must be one of .*, got 'demoo'\. Did you mean 'demo'\?"),
         (["--model_dict", "bert_tinyy"], "^architecture: must be one of bert_tiny, .*got 'bert_tinyy'"),
         (["--model_dict", "{"], "^model_dict: must be JSON"),
         (["--train_file", "absent.txt"], r"absent\.txt: no such file"),
@@ -432,6 +457,10 @@ def test_other_lengths_stand_over_a_recipes_steps(
         (["--max_tokens", "5"], "^--max_steps and --max_tokens: must not be given together"),
         (["--save_seconds", "0"], "^--save_seconds: must be more than 0, got 0"),
         (["--max_checkpoint_gb", "-1"], "^--max_checkpoint_gb: must be more than 0, got -1"),
+        (
+            ["--max_steps", "-1", "--max_seconds", "5", "--warmup_steps", "9"],
+            "^--warmup_steps: must be a share below 1",
+        ),
         (["--resume_from_checkpoint", "out"], "^--resume_from_checkpoint: is --resume here"),
         (["--model_dict", "."], r"^--model_dict: \. must hold a checkpoint"),
         (["--dry_run", "--num_train_epochs", "2", "--max_steps", "-1"], "^--dry_run: needs a length in steps"),
