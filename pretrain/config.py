@@ -248,7 +248,6 @@ def _problems(error: ValidationError) -> list[str]:
         near = difflib.get_close_matches(key, fields, n=1)
         unknown.append(f"{name!r}{f' (did you mean {near[0]!r}?)' if near else ''}")
     if unknown:
-        told.append(
-            f"there is no key {', '.join(unknown)}, but {', and in corpus '.join(sorted(known, key=len)[::-1])}"
-        )
+        there_are = ", and in corpus ".join(sorted(known, key=len, reverse=True))
+        told.append(f"there is no key {', '.join(unknown)}, but {there_are}")
     return told

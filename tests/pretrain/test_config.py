@@ -121,7 +121,7 @@ def test_the_defaults_are_the_constants_of_roberta(tmp_path: Path):
         ({"mlm_probability": 1.0}, r"mlm_probability: Input should be less than 1, got 1\.0"),
         ({"mlm_probability": 0.0}, "mlm_probability: Input should be greater than 0"),
         ({"max_seq_length": 2.5}, "max_seq_length: Input should be a valid integer.*2.5"),
-        ({"zzz": 1, "xs": 2}, r"there is no key 'zzz', 'xs', but max_steps, .*, corpus\.$"),
+        ({"zzz": 1, "xs": 2}, r"there is no key 'xs', 'zzz', but max_steps, .*, corpus\.$"),
         ({"zzz": 1, "max_steps": 0, "learning_rate": -1}, r"max_steps: .*; learning_rate: .*; there is no key 'zzz'"),
     ],
 )
