@@ -70,7 +70,7 @@ def test_a_corpus_is_a_list_of_sources_or_of_sources_with_weight_and_column(tmp_
     [
         (
             [{"source": "a", "weights": 2}],
-            r"no key 'corpus\.0\.weights' \(did you mean 'weight'\?\), but source, weight, c",
+            r"no key 'corpus\.0\.weights' \(did you mean 'weight'\?\), but source, w",
         ),
         (["a", {"source": "b", "weight": 0}], r"corpus\.1\.weight: Input should be greater than 0, got 0\."),
         ([{"source": "b", "weight": -1.5}], r"corpus\.0\.weight: Input should be greater than 0, got -1\.5\."),
@@ -112,7 +112,7 @@ def test_the_defaults_are_the_constants_of_roberta(tmp_path: Path):
     [
         (
             {"max_step": 3},
-            r"^--recipe: .*recipe\.yaml: there is no key 'max_step' \(did you mean 'max_steps'\?\), but max_",
+            r"^--recipe: .*yaml: there is no key 'max_step' \(did you mean 'max_steps'\?\), but max_",
         ),
         ({"lerning_rate": 1e-3}, r"did you mean 'learning_rate'\?"),
         ({"max_steps": 0}, r"recipe\.yaml: max_steps: Input should be greater than or equal to 1, got 0\."),
