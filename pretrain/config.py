@@ -10,6 +10,7 @@ import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from transformers import TrainingArguments
+from transformers.utils.import_utils import is_torch_bf16_gpu_available
 
 from design_space.errors import InputError
 
@@ -111,6 +112,14 @@ class PretrainArguments(TrainingArguments):
 
     def __post_init__(self) -> None:
         self.bf16 = self.bf16 and not (self.fp16 or self.use_cpu)
+        if self.bf16 and not is_torch_bf16_gpu_available():
+            raise InputError(
+                "--bf16: needs a GPU that computes in bfloat16, there is none. Leave it out, or --use_cpu true."
+            )
+        for end in ("", "_kwargs"):  # names of before transformers 5.23, which warns of them
+            old, new = f"gradient_checkpointing{end}", f"activation_checkpointing{end}"
+            if hasattr(self, new) and getattr(self, new) is None:
+                setattr(self, new, getattr(self, old))
         super().__post_init__()
 
 

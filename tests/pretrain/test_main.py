@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from design_space.architecture import Architecture, Layer
@@ -22,6 +22,7 @@ from pretrain import __main__ as command
 from pretrain import cache
 from pretrain.__main__ import main, read_architecture
 from pretrain.callbacks import Last
+from pretrain.train import build_model
 
 TINY = Architecture((Layer("sa", "sdp", 32, 2, (64,)),))
 MODEL = json.dumps(TINY.to_model_dict())
@@ -73,7 +74,7 @@ def test_a_run_leaves_a_checkpoint_and_says_where(
 ):
     assert exit_code(lambda: main(flags())) == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("loss ")
+    assert last.startswith("mean loss ")
     assert "held out " in last
     assert " nats after 3 steps, " in last
     assert last.endswith(f"tokens/s; checkpoint in {tmp_path / 'out'}")
@@ -149,7 +150,7 @@ def test_an_own_tokenizer_is_taken_as_it_is(
 ):
     words = sorted({word for text in documents for word in text.split()})
     word_tokenizer(words).save_pretrained(tmp_path / "tokenizer")
-    main(flags("--tokenizer_name", str(tmp_path / "tokenizer")))
+    main(flags("--tokenizer_name", str(tmp_path / "tokenizer"), without=("--vocab_size",)))
     assert AutoTokenizer.from_pretrained(tmp_path / "out").get_vocab()[words[0]] == 5
     assert AutoConfig.from_pretrained(tmp_path / "out").vocab_size == 5 + len(words)
 
@@ -272,7 +273,9 @@ def test_a_tokenizer_without_a_mask_token_is_told_in_one_line_with_code_2(
     capsys: pytest.CaptureFixture[str],
 ):
     word_tokenizer(["a"], mask_token=None).save_pretrained(tmp_path / "tokenizer")
-    assert exit_code(lambda: main(flags("--tokenizer_name", str(tmp_path / "tokenizer")))) == 2
+    assert (
+        exit_code(lambda: main(flags("--tokenizer_name", str(tmp_path / "tokenizer"), without=("--vocab_size",)))) == 2
+    )
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "must have a mask token, has none" in error
@@ -304,13 +307,19 @@ def test_a_missing_output_folder_is_refused(flags: Callable[..., list[str]], no_
         (["--max_stps", "3"], r"unknown flag '--max_stps'\. Did you mean --max_steps\?"),
         (["--max_st", "3"], "unknown flag '--max_st'"),
         (["--recipe", "demoo"], r"^--recipe: must be one of .*, got 'demoo'\. Did you mean 'demo'\?"),
-        (["--model_dict", "bert_tinyy"], "^architecture: must be one of bert_tiny, .*got 'bert_tinyy'"),
-        (["--model_dict", "{"], "^model_dict: must be JSON"),
+        (
+            ["--model_dict", "bert_tinyy"],
+            "folder of a checkpoint, got 'bert_tinyy'. Did you mean 'bert_tiny'",
+        ),
+        (["--model_dict", "{"], "^--model_dict: must be JSON"),
         (["--train_file", "absent.txt"], r"absent\.txt: no such file"),
-        (["--vocab_size", "10"], "vocab_size must be at least 261, got 10"),
+        (["--vocab_size", "10"], "^--vocab_size: must be at least 261, got 10"),
         (["--text_column", ""], "^--text_column: must name a column, is empty"),
         (["--tokenizer_kind", "words"], "--tokenizer_kind.*invalid choice: 'words'"),
-        (["--lowercase"], "lowercase must be off for the kind 'bpe', got True. Take 'wordpiece'"),
+        (["--lowercase"], "^--lowercase: needs --tokenizer_kind wordpiece"),
+        (["--text_column", "body"], "^--text_column: is for files with columns or fields"),
+        (["--output_dir", __file__], "^--output_dir: .*test_main.py must be a folder, but .*test_main.py is none"),
+        (["--output_dir", f"{__file__}/a/b"], "^--output_dir: .*a/b must be a folder, but .*test_main.py is none"),
         (["--max_seq_length", "100000"], "corpus: must fill at least one block of 100000 tokens"),
         (["--warmup_steps", "-1"], "warmup_steps"),
     ],
@@ -431,7 +440,8 @@ def test_a_run_that_has_begun_is_not_overwritten(flags: Callable[..., list[str]]
 
 def test_a_checkpoint_is_trained_further(flags: Callable[..., list[str]], tmp_path: Path):
     main(flags())
-    main(flags("--model_dict", str(tmp_path / "out"), "--output_dir", str(tmp_path / "more"), "--max_steps", "1"))
+    further = ("--model_dict", str(tmp_path / "out"), "--output_dir", str(tmp_path / "more"), "--max_steps", "1")
+    main(flags(*further, without=("--vocab_size",)))
     first, more = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("out", "more"))
     assert more["num_steps"] == 1
     assert more["held_out_loss"] == pytest.approx(first["held_out_loss"], abs=0.2)
@@ -462,7 +472,7 @@ def test_other_lengths_stand_over_a_recipes_steps(
             "^--warmup_steps: must be a share below 1",
         ),
         (["--resume_from_checkpoint", "out"], "^--resume_from_checkpoint: is --resume here"),
-        (["--model_dict", "."], r"^--model_dict: \. must hold a checkpoint"),
+        (["--model_dict", ".", "--vocab_size", "8192"], r"^--model_dict: \. must hold a checkpoint"),
         (["--dry_run", "--num_train_epochs", "2", "--max_steps", "-1"], "^--dry_run: needs a length in steps"),
     ],
 )
@@ -481,9 +491,94 @@ def test_a_tokenizer_that_does_not_fit_a_checkpoint_is_refused(
     with pytest.raises(InputError, match=r"^--tokenizer_name: must have the 300 entries of .*, has 6"):
         main(
             flags(
-                "--model_dict", str(tmp_path / "out"), "--tokenizer_name", str(tmp_path / "small"), "--output_dir", "x"
+                "--model_dict",
+                str(tmp_path / "out"),
+                "--tokenizer_name",
+                str(tmp_path / "small"),
+                "--output_dir",
+                str(tmp_path / "x"),
+                without=("--vocab_size",),
             )
         )
+
+
+@pytest.fixture
+def untrained(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> str:
+    """A checkpoint of 300 entries and 64 positions."""
+    build_model(TINY, tokenizer, 64).save_pretrained(tmp_path / "start")
+    tokenizer.save_pretrained(tmp_path / "start")
+    return str(tmp_path / "start")
+
+
+def test_a_tokenizer_of_the_same_size_with_other_entries_is_refused(
+    flags: Callable[..., list[str]], tmp_path: Path, untrained: str, word_tokenizer: Callable, no_training: None
+):
+    word_tokenizer([f"w{number}" for number in range(295)]).save_pretrained(tmp_path / "other")
+    words = flags("--model_dict", untrained, "--tokenizer_name", str(tmp_path / "other"), without=("--vocab_size",))
+    with pytest.raises(InputError, match="^--tokenizer_name: must have the same entries as .*, has others"):
+        main(words)
+
+
+@pytest.mark.parametrize(
+    ("further", "message"),
+    [
+        (["--max_seq_length", "65"], "^--max_seq_length: must be at most 64, the positions of .*, got 65. Give less"),
+        (["--vocab_size", "301"], "^--vocab_size: is for a tokenizer that is trained, but --model_dict brings one"),
+        (["--lowercase"], "^--lowercase: is for a tokenizer that is trained, but --model_dict brings one"),
+        (["--tokenizer_kind", "wordpiece", "--tokenizer_name", "x"], "^--tokenizer_kind: .* but --tokenizer_name"),
+    ],
+)
+def test_what_a_checkpoint_cannot_have_is_refused_before_the_text_is_read(
+    flags: Callable[..., list[str]],
+    tmp_path: Path,
+    untrained: str,
+    monkeypatch: pytest.MonkeyPatch,
+    further: list[str],
+    message: str,
+):
+    monkeypatch.setattr(command, "_mixture", lambda *_: pytest.fail("read the text"))
+    with pytest.raises(InputError, match=message):
+        main(flags("--model_dict", untrained, *further, without=("--vocab_size",)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(
+    flags: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(command.os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(InputError, match="^--output_dir: .*out must be a folder to write to, but .* is not"):
+        main(flags())
+
+
+def test_bfloat16_needs_a_gpu(flags: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pretrain.config.is_torch_bf16_gpu_available", lambda: False)
+    with pytest.raises(InputError, match=r"^--bf16: needs a GPU .*there is none\. Leave it out, or --use_cpu true"):
+        main(flags("--bf16", without=("--use_cpu",)))
+
+
+@pytest.mark.filterwarnings("error::FutureWarning")
+def test_the_old_name_of_activation_checkpointing_works_without_a_warning(flags: Callable[..., list[str]]):
+    assert command._parse(flags("--gradient_checkpointing"))[1].activation_checkpointing is True
+    assert command._parse(flags())[1].activation_checkpointing is False
+
+
+def test_a_tokenizer_of_the_hub_that_cannot_be_reached_is_told_in_one_line(
+    flags: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    asked = []
+
+    def unreachable(name: str, timeout: float) -> None:
+        asked.append(name)
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr("pretrain.tokenizer.model_info", unreachable)
+    words = flags("--tokenizer_name", "nobody/nothing", without=("--vocab_size",))
+    assert exit_code(lambda: main(words)) == 2
+    assert asked == ["nobody/nothing"]
+    assert capsys.readouterr().err == (
+        "--tokenizer_name: 'nobody/nothing' is no folder, and the hub does not give it (no network). "
+        "Give a folder that holds tokenizer.json.\n"
+    )
 
 
 def test_tensorboard_needs_its_package(flags: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch):
