@@ -29,6 +29,7 @@ from pretrain.checkpoints import checkpoints
 from pretrain.command_line import FlagParser, words
 from pretrain.config import MIN_VOCAB_SIZE, PretrainArguments, PretrainConfig, load_recipe
 from pretrain.documents import DEMO, has_columns
+from pretrain.identity import IDENTITY_FILE, require_same
 from pretrain.interrupt import StoppedError, stop_on_signal
 from pretrain.mixture import Mixture
 from pretrain.plan import Workload, plan, show
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
 def _train(config: PretrainConfig, training: PretrainArguments) -> int:
     folder, run = Path(training.output_dir), _run(config, training)
     _check_writable(folder)
-    if _is_finished(folder, run.resume):
+    if _is_finished(folder, run):
         _tell(json.loads((folder / RESULT_FILE).read_text("utf-8")), folder, config.json)
         return 0
     start = _start(config)
@@ -163,14 +164,17 @@ def _check_writable(folder: Path) -> None:
         raise InputError(f"--output_dir: {folder} must be a folder to write to, but {there} is not. Give another.")
 
 
-def _is_finished(folder: Path, resume: bool) -> bool:
+def _is_finished(folder: Path, run: Run) -> bool:
     """Whether there is nothing left to do.
 
     Raises:
-        InputError: If the folder holds a run that is not to be resumed.
+        InputError: If the folder holds a run that is not to be resumed, or a finished one of another length.
     """
-    if resume:
-        return (folder / RESULT_FILE).is_file()
+    if run.resume:
+        is_finished = (folder / RESULT_FILE).is_file()
+        if is_finished and (folder / IDENTITY_FILE).is_file():
+            require_same(folder, asdict(run.budget))
+        return is_finished
     held = {"a checkpoint": (folder / "config.json").exists(), "checkpoints of a run": bool(checkpoints(folder))}
     for what, is_there in held.items():
         if is_there:

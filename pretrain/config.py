@@ -19,6 +19,8 @@ from design_space.errors import InputError
 class PretrainConfig:
     """Flags of pre-training that transformers does not have."""
 
+    _argument_group_name = "pre-training"
+
     model_dict: str = field(
         default="bert_mini",
         metadata={
@@ -69,7 +71,10 @@ class PretrainConfig:
         default=False, metadata={"help": "Print steps, tokens, memory, hours and disk, and do nothing."}
     )
     recipe: str | None = field(
-        default=None, metadata={"help": "A shipped recipe or a YAML file; its values stand in for flags not given."}
+        default=None,
+        metadata={
+            "help": "cpu_small, demo, paper_final, paper_search or a YAML file; its values stand in for absent flags."
+        },
     )
     json: bool = field(default=False, metadata={"help": "Print the result as one JSON line."})
 
@@ -82,6 +87,8 @@ def bf16_supported() -> bool:
 @dataclass
 class PretrainArguments(TrainingArguments):
     """Arguments of the transformers Trainer; the defaults are those of RoBERTa (Liu et al. 2019, arXiv:1907.11692)."""
+
+    _argument_group_name = "the transformers Trainer"
 
     output_dir: str = field(default="", metadata={"help": "Where the checkpoint goes; must not hold one."})
     learning_rate: float = field(default=1e-4, metadata={"help": "Peak learning rate."})

@@ -22,6 +22,7 @@ from pretrain import __main__ as command
 from pretrain import cache
 from pretrain.__main__ import main, read_architecture
 from pretrain.callbacks import Last
+from pretrain.config import recipe_names
 from pretrain.train import build_model
 
 TINY = Architecture((Layer("sa", "sdp", 32, 2, (64,)),))
@@ -386,6 +387,16 @@ def test_help_ends_with_code_0_and_shows_the_example(capsys: pytest.CaptureFixtu
     assert "python -m pretrain --model_dict bert_tiny" in " ".join(capsys.readouterr().out.split())
 
 
+def test_help_shows_own_flags_first_and_names_the_recipes(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    text = text[text.index("\noptions:") :]
+    own, theirs = text.index("\npre-training:"), text.index("\nthe transformers Trainer:")
+    assert own < text.index("--train_file") < text.index("--recipe") < theirs < text.index("--learning_rate")
+    assert ", ".join(recipe_names()[:-1]) in " ".join(text.split())
+
+
 def test_a_plan_changes_nothing(
     flags: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str], no_training: None
 ):
@@ -403,6 +414,8 @@ def test_a_finished_run_is_told_again_when_it_is_resumed(
     monkeypatch.setattr(command, "pretrain", lambda *_: pytest.fail("began to train"))
     main(flags("--resume"))
     assert capsys.readouterr().out == first
+    with pytest.raises(InputError, match=r"max_steps 3, got 9\. .*longer by --model_dict .*out --output_dir NEW"):
+        main(flags("--resume", "--max_steps", "9"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -425,7 +438,8 @@ def test_a_signal_leaves_a_checkpoint_that_resume_goes_on_from(
     assert exit_code(lambda: main(words)) == 130
     out, error = capsys.readouterr()
     checkpoint = tmp_path / "out" / "checkpoint-2"
-    assert error == f"interrupted; checkpoint in {checkpoint}. The same command with --resume goes on.\n"
+    told = f"interrupted; checkpoint in {checkpoint}. The same command with --resume goes on."
+    assert error.splitlines()[-1] == told
     assert out == ""
     assert checkpoint.is_dir()
     assert exit_code(lambda: main(words)) == 0

@@ -14,10 +14,12 @@ from transformers import AutoModelForMaskedLM, PreTrainedTokenizerBase, set_seed
 
 from design_space.architecture import Architecture, Layer
 from design_space.errors import InputError
+from design_space.model.presets import PRESETS
 from pretrain.budget import Budget
 from pretrain.checkpoints import checkpoints
 from pretrain.config import PretrainArguments
 from pretrain.corpus import PackedCorpus
+from pretrain.identity import _models, identity, require_same
 from pretrain.interrupt import StoppedError
 from pretrain.train import PretrainResult, Run, build_model, pretrain
 from pretrain.trainer import PretrainTrainer
@@ -208,8 +210,30 @@ def test_another_model_or_corpus_is_refused(
     )
     run = Run(budget=Budget(max_steps=NUM_STEPS), resume=True)
     other = Architecture((Layer("sa", "wma", 32, 2, (64,)),))
-    with pytest.raises(InputError, match="was begun with model "):
+    with pytest.raises(InputError, match="was begun with model of 2 layers, got one of 1"):
         pretrain(build_model(other, tokenizer, 64), tokenizer, corpus, arguments, run=run)
     shorter = PackedCorpus(corpus.train[:-1], corpus.held_out)
     with pytest.raises(InputError, match="was begun with corpus "):
         pretrain(build_model(TINY, tokenizer, 64), tokenizer, shorter, arguments, run=run)
+
+
+def test_models_are_told_apart_in_few_words():
+    presets = [PRESETS[name].to_model_dict() for name in ("bert_tiny", "bert_mini")]
+    assert _models(*presets) == ("bert_tiny", "bert_mini")
+    wider = Architecture((TINY.layers[0], Layer("c", "7", 32, 2, (64,)))).to_model_dict()
+    assert _models(TINY.to_model_dict(), wider) == ("whose layer 1 has p = 5", "7")
+    assert _models(None, wider) == ("of another form", "this one")
+
+
+def test_the_corpus_is_named_before_the_tokenizer_that_is_made_from_it(
+    tokenizer: PreTrainedTokenizerBase, corpus: PackedCorpus, tmp_path: Path
+):
+    arguments = PretrainArguments(output_dir=str(tmp_path), use_cpu=True)
+    order = list(identity(build_model(TINY, tokenizer, 64), tokenizer, corpus.train, arguments, {}))
+    assert order.index("corpus") < order.index("vocab_size") < order.index("tokenizer")
+
+
+def test_another_length_comes_with_a_hint(tmp_path: Path):
+    (tmp_path / "run.json").write_text('{"max_steps": 5}')
+    with pytest.raises(InputError, match=r"max_steps 5, got 9\. .* longer by --model_dict .* --output_dir NEW"):
+        require_same(tmp_path, {"max_steps": 9})
