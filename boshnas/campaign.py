@@ -232,6 +232,8 @@ def _worker_settings(settings: CampaignSettings, tasks: Sequence[Task]) -> Setti
         raise InputError(f"recipe: max_seq_length must be at most {MAX_POSITIONS}, got {recipe.max_seq_length}.")
     if settings.pretrain_steps is not None:
         recipe = _with_steps(recipe, settings.pretrain_steps)
+    if recipe.max_steps is None:
+        raise InputError(f"recipe: {settings.recipe} must name max_steps for a search. Add it, or --pretrain-steps.")
     recipe = recipe.model_copy(update={"corpus": _corpus(settings, recipe)})
     finetune = DEMO_FINETUNE if is_demo else FinetuneSettings()
     if settings.finetune_steps is not None:
@@ -249,9 +251,9 @@ def _worker_settings(settings: CampaignSettings, tasks: Sequence[Task]) -> Setti
 
 def _with_steps(recipe: Recipe, max_steps: int) -> Recipe:
     """The recipe at another length; warm-up keeps its share."""
-    warmup = recipe.warmup_steps
-    share = warmup if warmup < 1 else warmup / recipe.max_steps
-    return recipe.model_copy(update={"max_steps": max_steps, "warmup_steps": max(1, round(share * max_steps))})
+    warmup = recipe.warmup_share
+    steps = warmup if warmup >= 1 else max(1, round(warmup * max_steps))
+    return recipe.model_copy(update={"max_steps": max_steps, "warmup_steps": steps})
 
 
 SEARCHERS: dict[str, Callable[..., Searcher]] = {

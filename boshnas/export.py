@@ -106,7 +106,9 @@ def export(request: ExportRequest) -> Trial:
 
 def _recipe(name_or_file: str, settings: Settings) -> Recipe:
     """Another recipe to train by; the run's text where it names none."""
-    recipe = load_recipe(name_or_file)
+    recipe = load_recipe(name_or_file, "--train")
+    if recipe.max_steps is None:
+        raise InputError(f"--train: {name_or_file} must name max_steps. Add it.")
     corpus = recipe.corpus or settings.pretrain.corpus
     if corpus is None:
         raise InputError(

@@ -1,12 +1,14 @@
 """`python -m pretrain`: any text in, one checkpoint out."""
 
 import contextlib
+import difflib
 import json
 import logging
 import math
+import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from transformers import PreTrainedTokenizerBase, set_seed
 from transformers.utils import logging as transformers_logging
 
 from design_space.architecture import Architecture
-from design_space.command_line import exit_code
+from design_space.command_line import INTERRUPTED, exit_code
 from design_space.errors import InputError, first_line
 from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
 from design_space.model.presets import PRESETS, preset
@@ -25,8 +27,10 @@ from pretrain.budget import Budget
 from pretrain.cache import packed, trained_tokenizer
 from pretrain.checkpoints import checkpoints
 from pretrain.command_line import FlagParser, words
-from pretrain.config import PretrainArguments, PretrainConfig, load_recipe
-from pretrain.documents import DEMO
+from pretrain.config import MIN_VOCAB_SIZE, PretrainArguments, PretrainConfig, load_recipe
+from pretrain.documents import DEMO, has_columns
+from pretrain.identity import IDENTITY_FILE, require_same
+from pretrain.interrupt import StoppedError, stop_on_signal
 from pretrain.mixture import Mixture
 from pretrain.plan import Workload, plan, show
 from pretrain.tokenizer import load_tokenizer
@@ -36,26 +40,27 @@ EXAMPLE = "python -m pretrain --model_dict bert_tiny --train_file corpus/ --outp
 MAX_POSITIONS = 512
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Read the flags and run."""
+def main(arguments: Sequence[str]) -> int:
+    """Read the flags and run; the exit code."""
     config, training = _parse(arguments)
     try:
-        _train(config, training)
+        return _train(config, training)
     finally:
         # A process that ends with its group open may be aborted by the group's threads.
         if distributed.is_initialized():
             distributed.destroy_process_group()
 
 
-def _train(config: PretrainConfig, training: PretrainArguments) -> None:
+def _train(config: PretrainConfig, training: PretrainArguments) -> int:
     folder, run = Path(training.output_dir), _run(config, training)
-    if _is_finished(folder, run.resume):
+    _check_writable(folder)
+    if _is_finished(folder, run):
         _tell(json.loads((folder / RESULT_FILE).read_text("utf-8")), folder, config.json)
-        return
+        return 0
     start = _start(config)
     if config.dry_run:
         _plan(config, training, run, start)
-        return
+        return 0
     mixture = _mixture(config)
     set_seed(training.seed)
     with training.main_process_first(local=False):
@@ -68,10 +73,19 @@ def _train(config: PretrainConfig, training: PretrainArguments) -> None:
         whole_words=config.whole_word_masking,
         separate_documents=config.separate_documents,
     )
-    with contextlib.redirect_stdout(sys.stderr):  # what the Trainer prints
-        result = pretrain(model, tokenizer, corpus, training, objective, run)
+    # Standard output is for the result, so what the Trainer prints goes elsewhere.
+    with contextlib.redirect_stdout(sys.stderr), stop_on_signal() as is_stop_wanted:
+        run = replace(run, is_stop_wanted=is_stop_wanted)
+        try:
+            result = pretrain(model, tokenizer, corpus, training, objective, run)
+        except StoppedError as stopped:
+            if training.should_save:
+                where = f"interrupted; checkpoint in {stopped.checkpoint}"
+                sys.stderr.write(f"{where}. The same command with --resume goes on.\n")
+            return INTERRUPTED
     if training.should_save:
         _tell(asdict(result), folder, config.json)
+    return 0
 
 
 @dataclass(frozen=True)
@@ -85,20 +99,41 @@ class _Start:
 
 def _start(config: PretrainConfig) -> _Start:
     folder = Path(config.model_dict)
-    if config.model_dict.lstrip().startswith("{") or not folder.is_dir():
+    if not _is_checkpoint(config.model_dict):
         return _Start(read_architecture(config.model_dict))
     try:
         model = FlexiBertForMaskedLM.from_pretrained(folder)
     except (OSError, ValueError, RuntimeError) as error:
         reason = first_line(error)
         raise InputError(f"--model_dict: {folder} must hold a checkpoint: {reason:.200}") from None
-    tokenizer = load_tokenizer(config.tokenizer_name or folder)
-    if len(tokenizer) != model.config.vocab_size:
+    positions = model.config.max_position_embeddings
+    if config.max_seq_length > positions:
         raise InputError(
-            f"--tokenizer_name: must have the {model.config.vocab_size} entries of {folder}, has {len(tokenizer)}. "
-            "Leave it out to take the checkpoint's own."
+            f"--max_seq_length: must be at most {positions}, the positions of {folder}, got {config.max_seq_length}. "
+            "Give less, or train another architecture."
         )
-    return _Start(Architecture.from_model_dict(model.config.model_dict), model, tokenizer)
+    return _Start(Architecture.from_model_dict(model.config.model_dict), model, _fitting_tokenizer(config, model))
+
+
+def _fitting_tokenizer(config: PretrainConfig, model: FlexiBertForMaskedLM) -> PreTrainedTokenizerBase:
+    """The tokenizer that is named, where it is the checkpoint's own in all its entries; else its own."""
+    folder, leave_out = config.model_dict, "Leave it out to take the checkpoint's own."
+    try:
+        own = load_tokenizer(folder, "--model_dict")
+    except InputError:
+        if config.tokenizer_name is None:
+            raise
+        own = None
+    tokenizer = own if config.tokenizer_name is None else load_tokenizer(config.tokenizer_name, "--tokenizer_name")
+    assert tokenizer is not None
+    if len(tokenizer) != model.config.vocab_size:
+        option = "--model_dict" if config.tokenizer_name is None else "--tokenizer_name"
+        raise InputError(
+            f"{option}: must have the {model.config.vocab_size} entries of {folder}, has {len(tokenizer)}. {leave_out}"
+        )
+    if own is not None and tokenizer.get_vocab() != own.get_vocab():
+        raise InputError(f"--tokenizer_name: must have the same entries as {folder}, has others. {leave_out}")
+    return tokenizer
 
 
 def _run(config: PretrainConfig, training: PretrainArguments) -> Run:
@@ -120,14 +155,26 @@ def _run(config: PretrainConfig, training: PretrainArguments) -> Run:
     )
 
 
-def _is_finished(folder: Path, resume: bool) -> bool:
+def _check_writable(folder: Path) -> None:
+    """Refuse a folder that could not be made, or not be written to."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise InputError(f"--output_dir: {folder} must be a folder, but {there} is none. Give another.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"--output_dir: {folder} must be a folder to write to, but {there} is not. Give another.")
+
+
+def _is_finished(folder: Path, run: Run) -> bool:
     """Whether there is nothing left to do.
 
     Raises:
-        InputError: If the folder holds a run that is not to be resumed.
+        InputError: If the folder holds a run that is not to be resumed, or a finished one of another length.
     """
-    if resume:
-        return (folder / RESULT_FILE).is_file()
+    if run.resume:
+        is_finished = (folder / RESULT_FILE).is_file()
+        if is_finished and (folder / IDENTITY_FILE).is_file():
+            require_same(folder, asdict(run.budget))
+        return is_finished
     held = {"a checkpoint": (folder / "config.json").exists(), "checkpoints of a run": bool(checkpoints(folder))}
     for what, is_there in held.items():
         if is_there:
@@ -141,7 +188,7 @@ def _plan(config: PretrainConfig, training: PretrainArguments, run: Run, start: 
         raise InputError("--dry_run: needs a length in steps, tokens or seconds; epochs are known once text is read.")
     vocab_size = config.vocab_size if start.tokenizer is None else len(start.tokenizer)
     if start.tokenizer is None and config.tokenizer_name is not None:
-        vocab_size = len(load_tokenizer(config.tokenizer_name))
+        vocab_size = len(load_tokenizer(config.tokenizer_name, "--tokenizer_name"))
     per_step = tokens_per_step(training, config.max_seq_length)
     workload = Workload(
         architecture=start.architecture,
@@ -170,7 +217,7 @@ def _tell(result: dict[str, Any], folder: Path, as_json: bool) -> None:
         return
     held_out = "" if result["held_out_loss"] is None else f", held out {result['held_out_loss']:.3f}"
     sys.stdout.write(
-        f"loss {result['loss']:.3f}{held_out} nats after {result['num_steps']} steps, "
+        f"mean loss {result['loss']:.3f}{held_out} nats after {result['num_steps']} steps, "
         f"{result['tokens_per_s']:,.0f} tokens/s; checkpoint in {folder}\n"
     )
 
@@ -183,11 +230,11 @@ def _parse(arguments: Sequence[str]) -> tuple[PretrainConfig, PretrainArguments]
     """Flags, over the recipe's values, over the defaults."""
     parser = FlagParser((PretrainConfig, PretrainArguments), "python -m pretrain", EXAMPLE)
     config, training = parser.parse(arguments)
+    _check_tokenizer_flags(config)
     if config.recipe is not None:
-        defaults = load_recipe(config.recipe).model_dump(exclude={"corpus"})
-        if config.max_tokens or config.max_seconds or training.num_train_epochs:
-            del defaults["max_steps"]  # the command line gives another length
-        config, training = parser.parse(arguments, defaults)
+        lengths = (config.max_tokens, config.max_seconds, training.num_train_epochs or None)
+        has_other_length = training.max_steps != -1 or any(length is not None for length in lengths)
+        config, training = parser.parse(arguments, load_recipe(config.recipe).flags(has_other_length))
     if not training.output_dir:
         raise InputError("--output_dir: must name the folder for the checkpoint. Give one.")
     if training.resume_from_checkpoint is not None:
@@ -200,9 +247,26 @@ def _parse(arguments: Sequence[str]) -> tuple[PretrainConfig, PretrainArguments]
     return config, training
 
 
+def _check_tokenizer_flags(config: PretrainConfig) -> None:
+    """Refuse what says how to train a tokenizer where none is trained; a recipe's value may be left unused."""
+    if config.tokenizer_name is None and not _is_checkpoint(config.model_dict):
+        if config.lowercase and config.tokenizer_kind != "wordpiece":
+            raise InputError("--lowercase: needs --tokenizer_kind wordpiece. Give it, or leave --lowercase out.")
+        return
+    source = "--model_dict" if config.tokenizer_name is None else "--tokenizer_name"
+    for name in ("tokenizer_kind", "vocab_size", "lowercase"):
+        if getattr(config, name) != getattr(PretrainConfig, name):
+            raise InputError(f"--{name}: is for a tokenizer that is trained, but {source} brings one. Leave one out.")
+
+
+def _is_checkpoint(text: str) -> bool:
+    return not text.lstrip().startswith("{") and Path(text).is_dir()
+
+
 def _check_numbers(config: PretrainConfig, training: PretrainArguments) -> None:
     for name, value, least in (
         ("max_seq_length", config.max_seq_length, 2),
+        ("vocab_size", config.vocab_size, MIN_VOCAB_SIZE),
         ("per_device_train_batch_size", training.per_device_train_batch_size, 1),
         ("gradient_accumulation_steps", training.gradient_accumulation_steps, 1),
     ):
@@ -210,6 +274,10 @@ def _check_numbers(config: PretrainConfig, training: PretrainArguments) -> None:
             raise InputError(f"--{name}: must be at least {least}, got {value}.")
     if not 0 < training.learning_rate < math.inf:
         raise InputError(f"--learning_rate: must be above 0, got {training.learning_rate}.")
+    if config.max_seconds is not None and not training.warmup_steps < 1:
+        raise InputError(
+            f"--warmup_steps: must be a share below 1 with --max_seconds, got {training.warmup_steps:g}. Give a share."
+        )
     if not 0 <= config.dropout < 1:
         raise InputError(f"--dropout: must be in [0, 1), got {config.dropout}.")
     if not 0 < config.mlm_probability < 1:
@@ -223,10 +291,21 @@ def read_architecture(text: str) -> Architecture:
         InputError: If it is none of these.
     """
     if text.lstrip().startswith("{"):
-        return Architecture.from_json(text)
-    if text in PRESETS or not Path(text).is_file():
+        return Architecture.from_json(text, where="--model_dict")
+    if text in PRESETS:
         return preset(text)
-    return Architecture.from_json(Path(text).read_text("utf-8"), where=text)
+    if not Path(text).is_file():
+        near = difflib.get_close_matches(text, PRESETS, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise InputError(
+            f"--model_dict: must be one of {', '.join(PRESETS)}, the JSON of a model_dict, a file that holds one, "
+            f"or the folder of a checkpoint, got {text!r}.{hint}"
+        )
+    try:
+        content = Path(text).read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise InputError(f"--model_dict: {text} must be JSON in UTF-8, is not. Give another file.") from None
+    return Architecture.from_json(content, where=f"--model_dict: {text}")
 
 
 def _mixture(config: PretrainConfig) -> Mixture:
@@ -236,12 +315,15 @@ def _mixture(config: PretrainConfig) -> Mixture:
         if config.text_column != "text":
             raise InputError("--text_column: belongs to --train_file; the recipe's corpus names its own columns.")
         return Mixture(corpus)
-    return Mixture.of(config.train_file or [DEMO], config.text_column)
+    sources = config.train_file or [DEMO]
+    if config.text_column != PretrainConfig.text_column and not any(map(has_columns, sources)):
+        raise InputError("--text_column: is for files with columns or fields, --train_file has none. Leave it out.")
+    return Mixture.of(sources, config.text_column)
 
 
 def _tokenizer(config: PretrainConfig, mixture: Mixture) -> PreTrainedTokenizerBase:
     if config.tokenizer_name is not None:
-        return load_tokenizer(config.tokenizer_name)
+        return load_tokenizer(config.tokenizer_name, "--tokenizer_name")
     return trained_tokenizer(mixture, config.vocab_size, config.tokenizer_kind, config.lowercase, _cache_dir(config))
 
 

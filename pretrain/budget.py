@@ -141,9 +141,26 @@ def _by_time(rate: Callable[[int], float], progress: Callable[[], float]) -> Cal
 
 def agreed(value: float) -> float:
     """The first process's value, in all processes: clocks differ, decisions must not."""
-    if not (distributed.is_available() and distributed.is_initialized()):
+    if not _has_others():
         return value
-    device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
-    shared = torch.tensor([value], dtype=torch.float64, device=device)
+    shared = _shared(value)
     distributed.broadcast(shared, src=0)
     return float(shared)
+
+
+def true_anywhere(value: bool) -> bool:
+    """Whether it is true in one process at least, in all processes."""
+    if not _has_others():
+        return value
+    shared = _shared(value)
+    distributed.all_reduce(shared, distributed.ReduceOp.MAX)
+    return bool(shared)
+
+
+def _has_others() -> bool:
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def _shared(value: float) -> torch.Tensor:
+    device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+    return torch.tensor([value], dtype=torch.float64, device=device)

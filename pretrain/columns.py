@@ -29,7 +29,8 @@ def column_position(column: str, names: Sequence[str], where: str) -> int:
 def nearest(column: str, names: Iterable[str]) -> str:
     """The end of a refusal: which column may be meant."""
     near = difflib.get_close_matches(column, map(str, names), n=1, cutoff=0.5)
-    return f" Did you mean {near[0]!r}?" if near else " Name the column that holds the text."
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{meant} Name the one that holds the text: --text_column, or column in a recipe."
 
 
 def checked_text(value: object, where: str, column: str) -> str:

@@ -10,6 +10,7 @@ import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from transformers import TrainingArguments
+from transformers.utils.import_utils import is_torch_bf16_gpu_available
 
 from design_space.errors import InputError
 
@@ -17,6 +18,8 @@ from design_space.errors import InputError
 @dataclass
 class PretrainConfig:
     """Flags of pre-training that transformers does not have."""
+
+    _argument_group_name = "pre-training"
 
     model_dict: str = field(
         default="bert_mini",
@@ -68,7 +71,10 @@ class PretrainConfig:
         default=False, metadata={"help": "Print steps, tokens, memory, hours and disk, and do nothing."}
     )
     recipe: str | None = field(
-        default=None, metadata={"help": "A shipped recipe or a YAML file; its values stand in for flags not given."}
+        default=None,
+        metadata={
+            "help": "cpu_small, demo, paper_final, paper_search or a YAML file; its values stand in for absent flags."
+        },
     )
     json: bool = field(default=False, metadata={"help": "Print the result as one JSON line."})
 
@@ -81,6 +87,8 @@ def bf16_supported() -> bool:
 @dataclass
 class PretrainArguments(TrainingArguments):
     """Arguments of the transformers Trainer; the defaults are those of RoBERTa (Liu et al. 2019, arXiv:1907.11692)."""
+
+    _argument_group_name = "the transformers Trainer"
 
     output_dir: str = field(default="", metadata={"help": "Where the checkpoint goes; must not hold one."})
     learning_rate: float = field(default=1e-4, metadata={"help": "Peak learning rate."})
@@ -111,6 +119,14 @@ class PretrainArguments(TrainingArguments):
 
     def __post_init__(self) -> None:
         self.bf16 = self.bf16 and not (self.fp16 or self.use_cpu)
+        if self.bf16 and not is_torch_bf16_gpu_available():
+            raise InputError(
+                "--bf16: needs a GPU that computes in bfloat16, there is none. Leave it out, or --use_cpu true."
+            )
+        for end in ("", "_kwargs"):  # names of before transformers 5.23, which warns of them
+            old, new = f"gradient_checkpointing{end}", f"activation_checkpointing{end}"
+            if hasattr(self, new) and getattr(self, new) is None:
+                setattr(self, new, getattr(self, old))
         super().__post_init__()
 
 
@@ -141,26 +157,49 @@ class Source(BaseModel):
 
 
 class Recipe(BaseModel):
-    """The part of the flags that a recipe fixes, under the flags' names, and the corpus that it is meant for."""
+    """The part of the flags that a recipe fixes, under the flags' names, and the corpus that it is meant for.
+
+    What is not given has the flags' defaults. A search needs `max_steps`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_steps: Count
-    per_device_train_batch_size: Count
+    max_steps: Count | None = None
+    per_device_train_batch_size: Count = 32
     gradient_accumulation_steps: Count = 1
-    max_seq_length: Annotated[int, Field(strict=True, ge=2)]
-    learning_rate: Positive
-    warmup_steps: Positive
+    max_seq_length: Annotated[int, Field(strict=True, ge=2)] = 128
+    learning_rate: Positive = 1e-4
+    warmup_steps: Positive = 0.06
     adam_beta2: Annotated[float, Field(ge=0, lt=1)] = 0.98
     adam_epsilon: Positive = 1e-6
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
     mlm_probability: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    vocab_size: Annotated[int, Field(strict=True, ge=MIN_VOCAB_SIZE)]
+    vocab_size: Annotated[int, Field(strict=True, ge=MIN_VOCAB_SIZE)] = 8192
     corpus: Annotated[tuple[Source, ...], Field(min_length=1)] | None = None
 
     def training_arguments(self) -> dict[str, Any]:
         """The values that are arguments of the Trainer."""
-        return self.model_dump(exclude={"max_seq_length", "mlm_probability", "vocab_size", "corpus"})
+        return self.model_dump(exclude={"max_seq_length", "mlm_probability", "vocab_size", "corpus"}, exclude_none=True)
+
+    def flags(self, has_other_length: bool = False) -> dict[str, Any]:
+        """What is given, but for the corpus.
+
+        Args:
+            has_other_length: Leave the length out, and give a warm-up as a share.
+        """
+        given = self.model_dump(exclude={"corpus"}, exclude_unset=True)
+        if has_other_length:
+            given.pop("max_steps", None)
+            if "warmup_steps" in given:
+                given["warmup_steps"] = self.warmup_share
+        return given
+
+    @property
+    def warmup_share(self) -> float:
+        """Warm-up over the recipe's own length; its steps where it has none."""
+        if self.warmup_steps < 1 or self.max_steps is None:
+            return self.warmup_steps
+        return min(0.99, self.warmup_steps / self.max_steps)
 
 
 def recipe_names() -> list[str]:
@@ -169,28 +208,62 @@ def recipe_names() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
-def load_recipe(name_or_file: str | Path) -> Recipe:
+def load_recipe(name_or_file: str | Path, option: str = "--recipe") -> Recipe:
     """Read a shipped recipe by name, or a YAML file.
 
+    Args:
+        name_or_file: Which.
+        option: Named in a refusal.
+
     Raises:
-        InputError: If it does not exist, is not YAML, or a key breaks its rule.
+        InputError: If it does not exist, is not YAML, or keys break their rules.
     """
-    if str(name_or_file) in recipe_names():
-        text = (resources.files("pretrain") / "recipes" / f"{name_or_file}.yaml").read_text("utf-8")
-    elif Path(name_or_file).is_file():
-        text = ""
-    else:
-        raise InputError(f"recipe: must be one of {', '.join(recipe_names())} or a file, got {str(name_or_file)!r}.")
-    try:
-        text = text or Path(name_or_file).read_text("utf-8")
+    name = str(name_or_file)
+    if name in recipe_names():
+        text = (resources.files("pretrain") / "recipes" / f"{name}.yaml").read_text("utf-8")
         return Recipe.model_validate(yaml.safe_load(text))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise InputError(f"{name_or_file}: must be YAML in UTF-8, is not.") from None
+    where = f"{option}: {name}"
+    if not Path(name).is_file():
+        near = difflib.get_close_matches(name, recipe_names(), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"{option}: must be one of {', '.join(recipe_names())} or a YAML file, got {name!r}.{hint}")
+    try:
+        content = yaml.safe_load(Path(name).read_text("utf-8"))
+    except UnicodeDecodeError:
+        raise InputError(f"{where}: must be YAML in UTF-8, is not.") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: must be YAML, is not{_yaml_problem(error)}.") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{where}: must have lines such as 'max_steps: 2000', got {content!r:.60}.")
+    try:
+        return Recipe.model_validate(content)
     except ValidationError as error:
-        problems = error.errors()
-        problem = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
-        key = ".".join(map(str, problem["loc"])) or "content"
-        fields = Source.model_fields if key.startswith("corpus.") else Recipe.model_fields
-        near = difflib.get_close_matches(key.split(".")[-1], fields, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near and problem["type"] == "extra_forbidden" else ""
-        raise InputError(f"{name_or_file}: {key}: {problem['msg']}, got {problem['input']!r:.60}.{hint}") from None
+        raise InputError(f"{where}: {'; '.join(_problems(error))}.") from None
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return "" if mark is None else f" (line {mark.line + 1}: {getattr(error, 'problem', '')})"
+
+
+def _problems(error: ValidationError) -> list[str]:
+    """Every key that breaks a rule; what does not exist comes last, with what does."""
+    told, unknown, known = [], [], set()
+    problems = error.errors()
+    for problem in problems:
+        if any(len(other["loc"]) > len(problem["loc"]) for other in problems if problem["type"] == "too_short"):
+            continue  # a list is short of the entries that are refused themselves
+        *place, key = map(str, problem["loc"])
+        name = ".".join([*place, key])
+        if problem["type"] != "extra_forbidden":
+            given = "" if problem["type"] == "missing" else f", got {problem['input']!r:.60}"
+            told.append(f"{name}: {problem['msg']}{given}")
+            continue
+        fields = Source.model_fields if place else Recipe.model_fields
+        known |= {", ".join(fields)}
+        near = difflib.get_close_matches(key, fields, n=1)
+        unknown.append(f"{name!r}{f' (did you mean {near[0]!r}?)' if near else ''}")
+    if unknown:
+        there_are = ", and in corpus ".join(sorted(known, key=len, reverse=True))
+        told.append(f"there is no key {', '.join(unknown)}, but {there_are}")
+    return told

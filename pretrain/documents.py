@@ -58,6 +58,15 @@ def source_files(source: str) -> list[Path]:
     return files
 
 
+def has_columns(source: str) -> bool:
+    """Whether documents of a source are cells of a column: all but lines of text, and the demo.
+
+    Raises:
+        InputError: As `source_files`.
+    """
+    return source != DEMO and any(file_kind(file) != ".txt" for file in source_files(source) or [Path("of-the-hub")])
+
+
 def source_digest(source: str) -> str | None:
     """A hash of what is in a source, whatever its files are called; None for a data set of the hub.
 
@@ -88,7 +97,9 @@ def _files(source: str) -> list[Path]:
     if glob.has_magic(source):
         found = sorted(path for path in map(Path, glob.glob(source, recursive=True)) if _is_text(path))
         if not found:
-            raise InputError(f"{source}: must match files that end in {_KINDS}, matches none.")
+            raise InputError(
+                f"{source}: must match files that end in {_KINDS}, matches none. Give a folder or files that exist."
+            )
         return found
     if HubSet.parse(source) and file_kind(path) is None:
         return []

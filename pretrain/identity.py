@@ -11,10 +11,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from design_space.errors import InputError
 from design_space.files import written_whole
+from design_space.model.presets import PRESETS
 from pretrain.config import PretrainArguments
 
 IDENTITY_FILE = "run.json"
 _NUM_PROBED = 1000  # blocks that are compared
+_LENGTHS = ("max_steps", "num_epochs", "max_tokens", "max_seconds")
 _ARGUMENTS = (
     "seed",
     "per_device_train_batch_size",
@@ -54,10 +56,11 @@ def identity(
     named = {name: getattr(arguments, name) for name in _ARGUMENTS}
     found = {
         "model": model.config.model_dict,
-        "vocab_size": model.config.vocab_size,
         "position_embedding_type": model.config.position_embedding_type,
-        "tokenizer": _digest(json.dumps(sorted(tokenizer.get_vocab().items())).encode()),
+        # Before the tokenizer, which is trained from it where none is given.
         "corpus": f"{len(blocks)} blocks of {blocks.shape[1]}, {_digest(np.ascontiguousarray(probed).tobytes())}",
+        "vocab_size": model.config.vocab_size,
+        "tokenizer": _digest(json.dumps(sorted(tokenizer.get_vocab().items())).encode()),
         **named,
         **further,
     }
@@ -84,10 +87,31 @@ def require_same(folder: Path, found: dict[str, Any]) -> None:
         raise InputError(f"--resume: {path} must say how the run was begun, does not. Begin another run.") from None
     for name, value in found.items():
         if kept.get(name) != value:
-            raise InputError(
-                f"--resume: {folder} was begun with {name} {kept.get(name)!r:.100}, got {value!r:.100}. "
-                "Give the same, or another --output_dir."
+            before, now = _models(kept.get(name), value) if name == "model" else (repr(kept.get(name)), repr(value))
+            further = (
+                f" A finished run is made longer by --model_dict {folder} --output_dir NEW." if name in _LENGTHS else ""
             )
+            raise InputError(
+                f"--resume: {folder} was begun with {name} {before}, got {now}. "
+                f"Give the same, or another --output_dir.{further}"
+            )
+
+
+def _models(before: Any, now: Any) -> tuple[str, str]:
+    """Two architectures in few words: their presets' names, else the first thing that differs."""
+    names = {json.dumps(made.to_model_dict(), sort_keys=True): name for name, made in PRESETS.items()}
+    found = [names.get(json.dumps(model, sort_keys=True)) for model in (before, now)]
+    if found[0] is not None and found[1] is not None:
+        return found[0], found[1]
+    try:
+        if before["l"] != now["l"]:
+            return f"of {before['l']} layers", f"one of {now['l']}"
+        layer, key = next(
+            (layer, key) for layer in range(now["l"]) for key in "ohnfp" if before[key][layer] != now[key][layer]
+        )
+        return f"whose layer {layer} has {key} = {before[key][layer]!r}", f"{now[key][layer]!r}"
+    except (TypeError, KeyError, IndexError, StopIteration):  # what is kept is no architecture
+        return "of another form", "this one"
 
 
 def _digest(content: bytes) -> str:

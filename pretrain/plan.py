@@ -120,8 +120,8 @@ def show(made: Plan, console: Console) -> None:
     length = "as many as the time allows" if made.num_steps is None else f"{made.num_steps:,}"
     rows = {"steps": length, "tokens": "" if made.num_tokens is None else f"{made.num_tokens:,}"}
     rows |= {"parameters": f"{made.params:,}", "memory of a device": f"about {made.memory_gib:.1f} GiB"}
-    rows |= {"disk": f"{made.disk_gib:.2f} GiB for a checkpoint and the finished model"}
-    rows |= {f"hours, {name}": f"{value:,.2f}" for name, value in made.hours.items()}
+    rows |= {"disk": f"{made.disk_gib:.2f} GiB for a checkpoint and the finished model, without the corpus cache"}
+    rows |= {f"hours, {name}": f"{value:,.2f}" if value >= 1 else f"{value:.2g}" for name, value in made.hours.items()}
     rows |= {"tokens/s, this machine": f"{made.tokens_per_s_here:,.0f}, measured on a small batch"}
     for name, value in rows.items():
         if value:

@@ -119,8 +119,8 @@ def _jsonl(path: Path, column: str) -> Iterator[str]:
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict) or column not in row:
-            hint = nearest(column, row) if isinstance(row, dict) else ""
-            raise InputError(f"{where} must be a JSON object with the field {column!r}.{hint}")
+            there = f", has {', '.join(map(repr, row))}.{nearest(column, row)}" if isinstance(row, dict) else "."
+            raise InputError(f"{where} must be a JSON object with the field {column!r}{there}")
         text = checked_text(row[column], where, column)
         try:
             text.encode()

@@ -7,6 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+from huggingface_hub import model_info
+from huggingface_hub.errors import HFValidationError
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -17,6 +19,7 @@ TokenizerKind = Literal["bpe", "wordpiece"]
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 WORDPIECE_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MAX_TRAINING_CHARS = 100_000_000
+_TIMEOUT_S = 10.0
 _MAX_ALPHABET = 1_000  # characters of a WordPiece, as in BERT's own trainer
 
 
@@ -118,20 +121,43 @@ def _wrapped(
     )
 
 
-def load_tokenizer(name_or_folder: str | Path) -> PreTrainedTokenizerBase:
+def load_tokenizer(name_or_folder: str | Path, where: str = "tokenizer") -> PreTrainedTokenizerBase:
     """Load a tokenizer from a folder or by its hub name.
+
+    Where the hub does not answer, one that it gave before is taken.
+
+    Args:
+        name_or_folder: Which.
+        where: Named in a refusal.
 
     Raises:
         InputError: If there is none, or it has no mask token.
     """
+    name = str(name_or_folder)
+    problem = None if Path(name).is_dir() else _hub_problem(name)
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(name_or_folder))
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(name, local_files_only=problem is not None)
     except (OSError, ValueError) as error:
-        reason = first_line(error)
-        raise InputError(f"tokenizer: {str(name_or_folder)!r} cannot be loaded: {reason}") from None
+        if problem is not None:
+            raise InputError(
+                f"{where}: {name!r} is no folder, and the hub does not give it ({problem}). "
+                "Give a folder that holds tokenizer.json."
+            ) from None
+        raise InputError(f"{where}: {name!r} cannot be loaded: {first_line(error)}") from None
     if tokenizer.mask_token_id is None:
-        raise InputError(f"tokenizer: {str(name_or_folder)!r} must have a mask token, has none. Take another.")
+        raise InputError(f"{where}: {name!r} must have a mask token, has none. Take another.")
     return tokenizer
+
+
+def _hub_problem(name: str) -> str | None:
+    """Why the hub has no tokenizer of that name for us now, asked once; the library would try for minutes."""
+    try:
+        model_info(name, timeout=_TIMEOUT_S)
+    except HFValidationError:
+        return "it is no name there"
+    except Exception as error:  # of whichever HTTP library the hub's client uses
+        return f"{first_line(error).rstrip('.'):.120}"
+    return None
 
 
 def end_token_id(tokenizer: PreTrainedTokenizerBase) -> int | None:

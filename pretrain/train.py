@@ -19,13 +19,17 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 from design_space.architecture import Architecture
 from design_space.errors import InputError
 from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
+from design_space.model.folder import add_code
+from design_space.model.modeling_flexibert import FlexiBertPreTrainedModel
 from pretrain.budget import Budget, Clock, TimeLimit
 from pretrain.callbacks import Last, ProgressReport, StepReporter, StopOnDivergence
 from pretrain.checkpoints import PARTIAL, SaveByTime, cannot_be_written, checkpoints, step_of
 from pretrain.collate import MaskingCollator
 from pretrain.config import PretrainArguments
 from pretrain.corpus import PackedCorpus
+from pretrain.curve import CurveFile
 from pretrain.identity import identity, keep, require_same
+from pretrain.interrupt import StopOnRequest, StoppedError
 from pretrain.reading import HeldOutBlocks, TrainingBlocks
 from pretrain.throughput import device_peak, flops_per_token
 from pretrain.trainer import PretrainTrainer, seconds_before
@@ -59,6 +63,7 @@ class Run:
         max_checkpoint_bytes: Of all checkpoints together; None: no limit.
         resume: Go on from the newest checkpoint, where there is one.
         shows_progress: Whether a bar or lines say how it goes.
+        is_stop_wanted: Asked after each step whether to end with a checkpoint; None: never.
     """
 
     budget: Budget
@@ -66,6 +71,7 @@ class Run:
     max_checkpoint_bytes: int | None = None
     resume: bool = False
     shows_progress: bool = False
+    is_stop_wanted: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +152,7 @@ def pretrain(
     Raises:
         InputError: If a token id is beyond the model's vocabulary, or a checkpoint cannot be written.
         DivergedError: If the loss is not finite, or stays above its start.
+        StoppedError: If the run was asked to stop; it names the checkpoint.
     """
     if len(tokenizer) > model.config.vocab_size:
         raise InputError(f"tokenizer: must fit the model's {model.config.vocab_size} entries, has {len(tokenizer)}.")
@@ -164,12 +171,17 @@ def pretrain(
     per_step = tokens_per_step(arguments, corpus.train.shape[1])
     trainer = _trainer(model, tokenizer, corpus, arguments, objective, run, clock, newest)
     shown = _watch(trainer, run, clock, report, per_step)
+    stop = StopOnRequest(run.is_stop_wanted or (lambda: False))
+    if run.is_stop_wanted is not None:  # last: it asks what the others have decided
+        trainer.add_callback(stop)
     clock.start()
     try:
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     finally:
         if shown is not None:
             shown.close()
+    if stop.has_stopped:
+        raise StoppedError(folder / f"checkpoint-{trainer.state.global_step}")
     seconds = clock.seconds
     held_out = trainer.evaluate()["eval_loss"] if len(corpus.held_out) else None
     result = _result(trainer, held_out, seconds, objective, corpus.train.shape[1])
@@ -212,7 +224,7 @@ def _trainer(
         data_collator=_collator(tokenizer, objective, arguments.seed),
         train_dataset=blocks,
         eval_dataset=HeldOutBlocks(corpus.held_out[:MAX_HELD_OUT_BLOCKS]),
-        callbacks=[Last(), StopOnDivergence()],
+        callbacks=[CurveFile(Path(str(arguments.output_dir))), Last(), StopOnDivergence()],
     )
 
 
@@ -296,7 +308,8 @@ def _save(trainer: PretrainTrainer, tokenizer: PreTrainedTokenizerBase, folder: 
     try:
         trainer.save_model(str(partial))
         tokenizer.save_pretrained(str(partial))
-        (partial / "learning_curve.csv").write_text(_curve(trainer), encoding="utf-8")
+        if isinstance(trainer.model, FlexiBertPreTrainedModel):
+            add_code(partial)
         (partial / RESULT_FILE).write_text(json.dumps(asdict(result), indent=1), encoding="utf-8")
     except (OSError, RuntimeError, SafetensorError) as error:
         raise cannot_be_written(folder, "the finished model", error) from error
@@ -304,17 +317,3 @@ def _save(trainer: PretrainTrainer, tokenizer: PreTrainedTokenizerBase, folder: 
     for path in files:
         os.replace(path, folder / path.name)
     partial.rmdir()
-
-
-def _curve(trainer: PretrainTrainer) -> str:
-    """Step, loss, learning rate, and the held-out loss where it was measured."""
-    rows: dict[int, dict[str, float]] = {}
-    for entry in trainer.state.log_history:
-        rows.setdefault(int(entry["step"]), {}).update(entry)
-    names = ("loss", "learning_rate", "eval_loss")
-    lines = [
-        ",".join([str(step), *("" if name not in row else f"{row[name]:.9g}" for name in names)])
-        for step, row in rows.items()
-        if any(name in row for name in names)
-    ]
-    return "\n".join(["step,loss,learning_rate,held_out_loss", *lines]) + "\n"

@@ -48,9 +48,6 @@ def save_self_contained(
 ) -> None:
     """Write weights, configuration, tokenizer, the code that reads them, and the model card.
 
-    transformers would name the saved class alone; here every Auto class finds its own, so that a pre-trained encoder
-    can be fine-tuned with any head.
-
     Args:
         model: A FlexiBERT model.
         tokenizer: Of the model, where there is one.
@@ -60,6 +57,19 @@ def save_self_contained(
     model.save_pretrained(folder)
     if tokenizer is not None:
         tokenizer.save_pretrained(folder)
+    add_code(folder)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def add_code(folder: Path) -> None:
+    """Put the code that reads a saved FlexiBERT beside it, and name it in its configuration.
+
+    transformers would name the saved class alone; here every Auto class finds its own, so that a pre-trained encoder
+    can be fine-tuned with any head.
+
+    Args:
+        folder: Holds a FlexiBERT's config.json.
+    """
     for name in _CODE:
         shutil.copyfile(Path(__file__).with_name(name), folder / name)
     path = folder / "config.json"
@@ -68,4 +78,3 @@ def save_self_contained(
         auto.__name__: f"modeling_flexibert.{made.__name__}" for auto, made in AUTO_CLASSES.items()
     }
     path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(card, encoding="utf-8")

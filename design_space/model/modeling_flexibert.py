@@ -10,6 +10,7 @@ Reference: Tuli, Dedhia, Tuli, Jha (2023), "FlexiBERT: Are current transformer a
 rigid?", JAIR 77.
 """
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -162,6 +163,20 @@ class FlexiBertPreTrainedModel(PreTrainedModel):
                 if _is_encoder(name) or (not has_new_head and name.split(".")[0] in parts):
                     raise ValueError(f"{where}: {name} {problem}. Weights and configuration do not belong together.")
         return (model, info) if output_loading_info else model
+
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
+        """Save as transformers does, and let others read the weights who may read the configuration beside them.
+
+        Args:
+            save_directory: Folder to write into.
+            *args: As in transformers.
+            **kwargs: As in transformers.
+        """
+        super().save_pretrained(save_directory, *args, **kwargs)
+        beside = Path(save_directory, "config.json")
+        if beside.is_file():
+            for path in beside.parent.glob("*.safetensors"):  # which their library makes for the owner alone
+                path.chmod(beside.stat().st_mode)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

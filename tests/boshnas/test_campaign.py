@@ -125,9 +125,8 @@ def test_check_refuses_a_missing_column(settings: CampaignSettings, tmp_path: Pa
 @pytest.mark.parametrize(
     ("rest", "message"),
     [
-        ("warmup_steps: 2, vocab_size: 300, weight_dcay: 0.1", r"weight_dcay: .*Did you mean 'weight_decay'\?"),
+        ("warmup_steps: 2, vocab_size: 300, weight_dcay: 0.1", r"'weight_dcay' \(did you mean 'weight_decay'\?\)"),
         ("warmup_steps: 2, vocab_size: 100", "vocab_size: Input should be greater than or equal to 261, got 100"),
-        ("warmup_steps: 2", "vocab_size: Field required"),
     ],
 )
 def test_check_refuses_a_recipe_file(settings: CampaignSettings, tmp_path: Path, rest: str, message: str):
@@ -135,6 +134,16 @@ def test_check_refuses_a_recipe_file(settings: CampaignSettings, tmp_path: Path,
     path.write_text(RECIPE % rest)
     with pytest.raises(ValueError, match=message):
         check(replace(settings, recipe=str(path)))
+
+
+def test_check_refuses_a_recipe_without_a_length(settings: CampaignSettings, tmp_path: Path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("warmup_steps: 2")
+    with pytest.raises(
+        ValueError, match=r"recipe\.yaml must name max_steps for a search\. Add it, or --pretrain-steps"
+    ):
+        check(replace(settings, recipe=str(path)))
+    assert check(replace(settings, recipe=str(path), pretrain_steps=9)).worker.pretrain.max_steps == 9
 
 
 def test_check_refuses_a_recipe_with_longer_blocks_than_the_model_has_positions(

@@ -159,7 +159,7 @@ def test_bad_words_are_told_in_one_line(
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [(("--task", "sst"), "Did you mean 'sst2'?"), (("--train", "cpu_smal"), "recipe: must be one of")],
+    [(("--task", "sst"), "Did you mean 'sst2'?"), (("--train", "cpu_smal"), "--train: must be one of")],
 )
 def test_an_unknown_task_or_recipe_leaves_nothing_behind(
     run_folder: Path, campaign: Campaign, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str

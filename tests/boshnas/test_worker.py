@@ -227,7 +227,7 @@ def test_main_writes_a_failed_result_where_training_diverges(run_folder: Path, c
     ("number", "change", "status", "words"),
     [
         (22, {"corpus": "absent"}, Status.BAD_INPUT, "must hold a packed corpus"),
-        (23, {"tokenizer": "absent"}, Status.BAD_INPUT, "cannot be loaded"),
+        (23, {"tokenizer": "absent"}, Status.BAD_INPUT, "is no folder"),
         (24, {"typo": 1}, Status.CRASHED, "typo"),
     ],
 )

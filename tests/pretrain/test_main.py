@@ -2,13 +2,16 @@
 
 import gzip
 import json
+import os
 import re
 import runpy
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from design_space.architecture import Architecture, Layer
@@ -18,6 +21,9 @@ from design_space.model.presets import PRESETS
 from pretrain import __main__ as command
 from pretrain import cache
 from pretrain.__main__ import main, read_architecture
+from pretrain.callbacks import Last
+from pretrain.config import recipe_names
+from pretrain.train import build_model
 
 TINY = Architecture((Layer("sa", "sdp", 32, 2, (64,)),))
 MODEL = json.dumps(TINY.to_model_dict())
@@ -69,7 +75,7 @@ def test_a_run_leaves_a_checkpoint_and_says_where(
 ):
     assert exit_code(lambda: main(flags())) == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("loss ")
+    assert last.startswith("mean loss ")
     assert "held out " in last
     assert " nats after 3 steps, " in last
     assert last.endswith(f"tokens/s; checkpoint in {tmp_path / 'out'}")
@@ -107,6 +113,31 @@ def test_a_recipe_stands_in_for_flags_that_are_not_given(flags: Callable[..., li
     assert AutoConfig.from_pretrained(tmp_path / "out").vocab_size == 290
 
 
+def test_a_recipe_may_name_the_text_alone(flags: Callable[..., list[str]], tmp_path: Path):
+    (tmp_path / "recipe.yaml").write_text(f"corpus:\n  - {tmp_path / 'text.txt'}\n")
+    main(flags("--recipe", str(tmp_path / "recipe.yaml"), without=("--train_file",)))
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["num_tokens"] == 3 * 32 * 16
+
+
+@pytest.mark.parametrize(
+    ("further", "warmup"),
+    [
+        ([], 10),
+        (["--max_steps", "8"], 0.25),
+        (["--max_seconds", "9"], 0.25),
+        (["--max_tokens", "9"], 0.25),
+        (["--num_train_epochs", "2"], 0.25),
+        (["--max_steps", "8", "--warmup_steps", "5"], 5),
+    ],
+)
+def test_a_recipes_warm_up_is_a_share_at_another_length(
+    flags: Callable[..., list[str]], tmp_path: Path, further: list[str], warmup: float
+):
+    (tmp_path / "recipe.yaml").write_text("max_steps: 40\nwarmup_steps: 10\n")
+    words = flags("--recipe", str(tmp_path / "recipe.yaml"), *further, without=("--max_steps",))
+    assert command._parse(words)[1].warmup_steps == warmup
+
+
 def test_the_same_flags_give_the_same_loss(flags: Callable[..., list[str]], tmp_path: Path):
     for name in ("one", "two"):
         main(flags("--output_dir", str(tmp_path / name)))
@@ -120,7 +151,7 @@ def test_an_own_tokenizer_is_taken_as_it_is(
 ):
     words = sorted({word for text in documents for word in text.split()})
     word_tokenizer(words).save_pretrained(tmp_path / "tokenizer")
-    main(flags("--tokenizer_name", str(tmp_path / "tokenizer")))
+    main(flags("--tokenizer_name", str(tmp_path / "tokenizer"), without=("--vocab_size",)))
     assert AutoTokenizer.from_pretrained(tmp_path / "out").get_vocab()[words[0]] == 5
     assert AutoConfig.from_pretrained(tmp_path / "out").vocab_size == 5 + len(words)
 
@@ -217,7 +248,7 @@ def test_text_that_cannot_be_used_is_told_in_one_line_with_code_2(
     [
         ("{source: demo, weight: 0}", r"recipe\.yaml: corpus\.0\.weight: Input should be greater than 0, got 0\."),
         ("{source: demo, weight: -1}", r"corpus\.0\.weight: Input should be greater than 0, got -1\."),
-        ("{source: demo, weights: 2}", r"corpus\.0\.weights: .*Did you mean 'weight'\?"),
+        ("{source: demo, weights: 2}", r"no key 'corpus\.0\.weights' \(did you mean 'weight'\?\)"),
     ],
 )
 def test_a_wrong_mix_is_told_in_one_line_with_code_2(
@@ -243,7 +274,9 @@ def test_a_tokenizer_without_a_mask_token_is_told_in_one_line_with_code_2(
     capsys: pytest.CaptureFixture[str],
 ):
     word_tokenizer(["a"], mask_token=None).save_pretrained(tmp_path / "tokenizer")
-    assert exit_code(lambda: main(flags("--tokenizer_name", str(tmp_path / "tokenizer")))) == 2
+    assert (
+        exit_code(lambda: main(flags("--tokenizer_name", str(tmp_path / "tokenizer"), without=("--vocab_size",)))) == 2
+    )
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "must have a mask token, has none" in error
@@ -274,14 +307,20 @@ def test_a_missing_output_folder_is_refused(flags: Callable[..., list[str]], no_
         (["--mlm_probability", "0"], r"^--mlm_probability: must be in \(0, 1\), got 0\.0"),
         (["--max_stps", "3"], r"unknown flag '--max_stps'\. Did you mean --max_steps\?"),
         (["--max_st", "3"], "unknown flag '--max_st'"),
-        (["--recipe", "demoo"], "^recipe: must be one of .*, got 'demoo'"),
-        (["--model_dict", "bert_tinyy"], "^architecture: must be one of bert_tiny, .*got 'bert_tinyy'"),
-        (["--model_dict", "{"], "^model_dict: must be JSON"),
+        (["--recipe", "demoo"], r"^--recipe: must be one of .*, got 'demoo'\. Did you mean 'demo'\?"),
+        (
+            ["--model_dict", "bert_tinyy"],
+            "folder of a checkpoint, got 'bert_tinyy'. Did you mean 'bert_tiny'",
+        ),
+        (["--model_dict", "{"], "^--model_dict: must be JSON"),
         (["--train_file", "absent.txt"], r"absent\.txt: no such file"),
-        (["--vocab_size", "10"], "vocab_size must be at least 261, got 10"),
+        (["--vocab_size", "10"], "^--vocab_size: must be at least 261, got 10"),
         (["--text_column", ""], "^--text_column: must name a column, is empty"),
         (["--tokenizer_kind", "words"], "--tokenizer_kind.*invalid choice: 'words'"),
-        (["--lowercase"], "lowercase must be off for the kind 'bpe', got True. Take 'wordpiece'"),
+        (["--lowercase"], "^--lowercase: needs --tokenizer_kind wordpiece"),
+        (["--text_column", "body"], "^--text_column: is for files with columns or fields"),
+        (["--output_dir", __file__], "^--output_dir: .*test_main.py must be a folder, but .*test_main.py is none"),
+        (["--output_dir", f"{__file__}/a/b"], "^--output_dir: .*a/b must be a folder, but .*test_main.py is none"),
         (["--max_seq_length", "100000"], "corpus: must fill at least one block of 100000 tokens"),
         (["--warmup_steps", "-1"], "warmup_steps"),
     ],
@@ -348,6 +387,16 @@ def test_help_ends_with_code_0_and_shows_the_example(capsys: pytest.CaptureFixtu
     assert "python -m pretrain --model_dict bert_tiny" in " ".join(capsys.readouterr().out.split())
 
 
+def test_help_shows_own_flags_first_and_names_the_recipes(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    text = text[text.index("\noptions:") :]
+    own, theirs = text.index("\npre-training:"), text.index("\nthe transformers Trainer:")
+    assert own < text.index("--train_file") < text.index("--recipe") < theirs < text.index("--learning_rate")
+    assert ", ".join(recipe_names()[:-1]) in " ".join(text.split())
+
+
 def test_a_plan_changes_nothing(
     flags: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str], no_training: None
 ):
@@ -365,6 +414,36 @@ def test_a_finished_run_is_told_again_when_it_is_resumed(
     monkeypatch.setattr(command, "pretrain", lambda *_: pytest.fail("began to train"))
     main(flags("--resume"))
     assert capsys.readouterr().out == first
+    with pytest.raises(InputError, match=r"max_steps 3, got 9\. .*longer by --model_dict .*out --output_dir NEW"):
+        main(flags("--resume", "--max_steps", "9"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_checkpoint_that_resume_goes_on_from(
+    flags: Callable[..., list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+):
+    original = Last.on_step_end
+
+    def interrupt(self: Last, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        original(self, args, state, control, **kwargs)
+        if state.global_step == 2:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(Last, "on_step_end", interrupt)
+    words = flags("--resume", "--disable_tqdm", "true")
+    assert exit_code(lambda: main(words)) == 130
+    out, error = capsys.readouterr()
+    checkpoint = tmp_path / "out" / "checkpoint-2"
+    told = f"interrupted; checkpoint in {checkpoint}. The same command with --resume goes on."
+    assert error.splitlines()[-1] == told
+    assert out == ""
+    assert checkpoint.is_dir()
+    assert exit_code(lambda: main(words)) == 0
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["num_steps"] == 3
 
 
 def test_a_run_that_has_begun_is_not_overwritten(flags: Callable[..., list[str]], tmp_path: Path):
@@ -375,7 +454,8 @@ def test_a_run_that_has_begun_is_not_overwritten(flags: Callable[..., list[str]]
 
 def test_a_checkpoint_is_trained_further(flags: Callable[..., list[str]], tmp_path: Path):
     main(flags())
-    main(flags("--model_dict", str(tmp_path / "out"), "--output_dir", str(tmp_path / "more"), "--max_steps", "1"))
+    further = ("--model_dict", str(tmp_path / "out"), "--output_dir", str(tmp_path / "more"), "--max_steps", "1")
+    main(flags(*further, without=("--vocab_size",)))
     first, more = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("out", "more"))
     assert more["num_steps"] == 1
     assert more["held_out_loss"] == pytest.approx(first["held_out_loss"], abs=0.2)
@@ -401,8 +481,12 @@ def test_other_lengths_stand_over_a_recipes_steps(
         (["--max_tokens", "5"], "^--max_steps and --max_tokens: must not be given together"),
         (["--save_seconds", "0"], "^--save_seconds: must be more than 0, got 0"),
         (["--max_checkpoint_gb", "-1"], "^--max_checkpoint_gb: must be more than 0, got -1"),
+        (
+            ["--max_steps", "-1", "--max_seconds", "5", "--warmup_steps", "9"],
+            "^--warmup_steps: must be a share below 1",
+        ),
         (["--resume_from_checkpoint", "out"], "^--resume_from_checkpoint: is --resume here"),
-        (["--model_dict", "."], r"^--model_dict: \. must hold a checkpoint"),
+        (["--model_dict", ".", "--vocab_size", "8192"], r"^--model_dict: \. must hold a checkpoint"),
         (["--dry_run", "--num_train_epochs", "2", "--max_steps", "-1"], "^--dry_run: needs a length in steps"),
     ],
 )
@@ -421,9 +505,94 @@ def test_a_tokenizer_that_does_not_fit_a_checkpoint_is_refused(
     with pytest.raises(InputError, match=r"^--tokenizer_name: must have the 300 entries of .*, has 6"):
         main(
             flags(
-                "--model_dict", str(tmp_path / "out"), "--tokenizer_name", str(tmp_path / "small"), "--output_dir", "x"
+                "--model_dict",
+                str(tmp_path / "out"),
+                "--tokenizer_name",
+                str(tmp_path / "small"),
+                "--output_dir",
+                str(tmp_path / "x"),
+                without=("--vocab_size",),
             )
         )
+
+
+@pytest.fixture
+def untrained(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> str:
+    """A checkpoint of 300 entries and 64 positions."""
+    build_model(TINY, tokenizer, 64).save_pretrained(tmp_path / "start")
+    tokenizer.save_pretrained(tmp_path / "start")
+    return str(tmp_path / "start")
+
+
+def test_a_tokenizer_of_the_same_size_with_other_entries_is_refused(
+    flags: Callable[..., list[str]], tmp_path: Path, untrained: str, word_tokenizer: Callable, no_training: None
+):
+    word_tokenizer([f"w{number}" for number in range(295)]).save_pretrained(tmp_path / "other")
+    words = flags("--model_dict", untrained, "--tokenizer_name", str(tmp_path / "other"), without=("--vocab_size",))
+    with pytest.raises(InputError, match="^--tokenizer_name: must have the same entries as .*, has others"):
+        main(words)
+
+
+@pytest.mark.parametrize(
+    ("further", "message"),
+    [
+        (["--max_seq_length", "65"], "^--max_seq_length: must be at most 64, the positions of .*, got 65. Give less"),
+        (["--vocab_size", "301"], "^--vocab_size: is for a tokenizer that is trained, but --model_dict brings one"),
+        (["--lowercase"], "^--lowercase: is for a tokenizer that is trained, but --model_dict brings one"),
+        (["--tokenizer_kind", "wordpiece", "--tokenizer_name", "x"], "^--tokenizer_kind: .* but --tokenizer_name"),
+    ],
+)
+def test_what_a_checkpoint_cannot_have_is_refused_before_the_text_is_read(
+    flags: Callable[..., list[str]],
+    tmp_path: Path,
+    untrained: str,
+    monkeypatch: pytest.MonkeyPatch,
+    further: list[str],
+    message: str,
+):
+    monkeypatch.setattr(command, "_mixture", lambda *_: pytest.fail("read the text"))
+    with pytest.raises(InputError, match=message):
+        main(flags("--model_dict", untrained, *further, without=("--vocab_size",)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(
+    flags: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(command.os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(InputError, match="^--output_dir: .*out must be a folder to write to, but .* is not"):
+        main(flags())
+
+
+def test_bfloat16_needs_a_gpu(flags: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pretrain.config.is_torch_bf16_gpu_available", lambda: False)
+    with pytest.raises(InputError, match=r"^--bf16: needs a GPU .*there is none\. Leave it out, or --use_cpu true"):
+        main(flags("--bf16", without=("--use_cpu",)))
+
+
+@pytest.mark.filterwarnings("error::FutureWarning")
+def test_the_old_name_of_activation_checkpointing_works_without_a_warning(flags: Callable[..., list[str]]):
+    assert command._parse(flags("--gradient_checkpointing"))[1].activation_checkpointing is True
+    assert command._parse(flags())[1].activation_checkpointing is False
+
+
+def test_a_tokenizer_of_the_hub_that_cannot_be_reached_is_told_in_one_line(
+    flags: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    asked = []
+
+    def unreachable(name: str, timeout: float) -> None:
+        asked.append(name)
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr("pretrain.tokenizer.model_info", unreachable)
+    words = flags("--tokenizer_name", "nobody/nothing", without=("--vocab_size",))
+    assert exit_code(lambda: main(words)) == 2
+    assert asked == ["nobody/nothing"]
+    assert capsys.readouterr().err == (
+        "--tokenizer_name: 'nobody/nothing' is no folder, and the hub does not give it (no network). "
+        "Give a folder that holds tokenizer.json.\n"
+    )
 
 
 def test_tensorboard_needs_its_package(flags: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch):

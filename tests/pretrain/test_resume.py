@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM, PreTrainedTokenizerBase, set_seed
 
 from design_space.architecture import Architecture, Layer
 from design_space.errors import InputError
+from design_space.model.presets import PRESETS
 from pretrain.budget import Budget
 from pretrain.checkpoints import checkpoints
 from pretrain.config import PretrainArguments
 from pretrain.corpus import PackedCorpus
+from pretrain.identity import _models, identity, require_same
+from pretrain.interrupt import StoppedError
 from pretrain.train import PretrainResult, Run, build_model, pretrain
 from pretrain.trainer import PretrainTrainer
 
@@ -31,14 +36,19 @@ class Killed(BaseException):
 def train(tokenizer: PreTrainedTokenizerBase, corpus: PackedCorpus) -> Callable[..., PretrainResult]:
     """Runner of a small pre-training with dropout and a checkpoint every five steps."""
 
-    def run(folder: Path, resume: bool = True, kill_at: int | None = None, **kwargs: Any) -> PretrainResult:
+    def run(
+        folder: Path, resume: bool = True, kill_at: int | None = None, stop_at: int | None = None, **kwargs: Any
+    ) -> PretrainResult:
         steps = {"save_strategy": "steps", "save_steps": 5, "logging_steps": 1, "per_device_train_batch_size": 8}
         settings = steps | {"learning_rate": 5e-3} | kwargs
         arguments = PretrainArguments(output_dir=str(folder), use_cpu=True, disable_tqdm=True, **settings)
         set_seed(arguments.seed)
         model = build_model(TINY, tokenizer, 64, hidden_dropout_prob=0.1)
 
+        done = [0]
+
         def report(step: int, num_steps: int) -> None:
+            done[0] = step
             if step == kill_at:
                 raise Killed
 
@@ -47,7 +57,7 @@ def train(tokenizer: PreTrainedTokenizerBase, corpus: PackedCorpus) -> Callable[
             tokenizer,
             corpus,
             arguments,
-            run=Run(budget=Budget(max_steps=NUM_STEPS), resume=resume),
+            run=Run(budget=Budget(max_steps=NUM_STEPS), resume=resume, is_stop_wanted=lambda: done[0] == stop_at),
             report=report,
         )
 
@@ -76,6 +86,37 @@ def test_a_run_that_is_killed_again_and_again_has_the_curve_of_one_that_is_not(
     assert curve(tmp_path / "broken") == pytest.approx(curve(tmp_path / "whole"), abs=1e-6)
     assert (again.loss, again.held_out_loss) == pytest.approx((whole.loss, whole.held_out_loss), abs=1e-6)
     assert (again.num_steps, again.num_tokens) == (whole.num_steps, whole.num_tokens)
+
+
+@pytest.mark.parametrize("kwargs", [{"logging_steps": 1}, {"logging_steps": 4, "save_strategy": "no"}])
+def test_a_run_that_is_stopped_goes_on_exactly(train: Callable[..., PretrainResult], tmp_path: Path, kwargs: dict):
+    whole = train(tmp_path / "whole", **kwargs)
+    for step in (7, 13):
+        with pytest.raises(StoppedError) as caught:
+            train(tmp_path / "broken", stop_at=step, **kwargs)
+        assert caught.value.checkpoint == tmp_path / "broken" / f"checkpoint-{step}"
+        assert list(curve(tmp_path / "broken"))[-1] == step
+        assert not (tmp_path / "broken" / "result.json").exists()
+    again = train(tmp_path / "broken", **kwargs)
+    # The steps at which it was stopped are in the curve too, and the points after them are means of fewer steps.
+    last = max(curve(tmp_path / "whole"))
+    assert curve(tmp_path / "broken")[last] == pytest.approx(curve(tmp_path / "whole")[last], abs=1e-6)
+    assert set(curve(tmp_path / "broken")) == set(curve(tmp_path / "whole")) | {7, 13}
+    assert (again.loss, again.held_out_loss) == pytest.approx((whole.loss, whole.held_out_loss), abs=1e-6)
+    weights = [load_file(tmp_path / name / "model.safetensors") for name in ("whole", "broken")]
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(tensor, weights[1][name], atol=1e-6, rtol=0)
+
+
+def test_the_curve_is_there_while_a_run_goes_and_has_no_row_twice(train: Callable[..., PretrainResult], tmp_path: Path):
+    with pytest.raises(Killed):
+        train(tmp_path, kill_at=8, eval_strategy="steps", eval_steps=2)
+    rows = (tmp_path / "learning_curve.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["step", *map(str, range(1, 8))]
+    train(tmp_path, eval_strategy="steps", eval_steps=2)
+    header, *rows = (tmp_path / "learning_curve.csv").read_text().splitlines()
+    assert [int(row.split(",")[0]) for row in rows] == list(range(1, NUM_STEPS + 1))
+    assert [int(row.split(",")[0]) for row in rows if row.split(",")[3]] == list(range(2, NUM_STEPS + 1, 2))
 
 
 @pytest.mark.parametrize(
@@ -169,8 +210,30 @@ def test_another_model_or_corpus_is_refused(
     )
     run = Run(budget=Budget(max_steps=NUM_STEPS), resume=True)
     other = Architecture((Layer("sa", "wma", 32, 2, (64,)),))
-    with pytest.raises(InputError, match="was begun with model "):
+    with pytest.raises(InputError, match="was begun with model of 2 layers, got one of 1"):
         pretrain(build_model(other, tokenizer, 64), tokenizer, corpus, arguments, run=run)
     shorter = PackedCorpus(corpus.train[:-1], corpus.held_out)
     with pytest.raises(InputError, match="was begun with corpus "):
         pretrain(build_model(TINY, tokenizer, 64), tokenizer, shorter, arguments, run=run)
+
+
+def test_models_are_told_apart_in_few_words():
+    presets = [PRESETS[name].to_model_dict() for name in ("bert_tiny", "bert_mini")]
+    assert _models(*presets) == ("bert_tiny", "bert_mini")
+    wider = Architecture((TINY.layers[0], Layer("c", "7", 32, 2, (64,)))).to_model_dict()
+    assert _models(TINY.to_model_dict(), wider) == ("whose layer 1 has p = 5", "7")
+    assert _models(None, wider) == ("of another form", "this one")
+
+
+def test_the_corpus_is_named_before_the_tokenizer_that_is_made_from_it(
+    tokenizer: PreTrainedTokenizerBase, corpus: PackedCorpus, tmp_path: Path
+):
+    arguments = PretrainArguments(output_dir=str(tmp_path), use_cpu=True)
+    order = list(identity(build_model(TINY, tokenizer, 64), tokenizer, corpus.train, arguments, {}))
+    assert order.index("corpus") < order.index("vocab_size") < order.index("tokenizer")
+
+
+def test_another_length_comes_with_a_hint(tmp_path: Path):
+    (tmp_path / "run.json").write_text('{"max_steps": 5}')
+    with pytest.raises(InputError, match=r"max_steps 5, got 9\. .* longer by --model_dict .* --output_dir NEW"):
+        require_same(tmp_path, {"max_steps": 9})

@@ -182,7 +182,7 @@ def test_refuses_utf_16_as_no_utf_8(tmp_path: Path):
 @pytest.mark.parametrize("line", ['{"text": "b"', '{"txt": "b"}', '["text"]', '"text"', "7", "[" * 100_000])
 def test_refuses_a_broken_line_with_its_number(tmp_path: Path, line: str):
     path = write(tmp_path, "a.jsonl", f'{{"text": "a"}}\n\n{line}\n')
-    refused(path, r"a\.jsonl: line 3 must be a JSON object with the field 'text'\.")
+    refused(path, r"a\.jsonl: line 3 must be a JSON object with the field 'text'[.,]")
 
 
 @pytest.mark.parametrize("value", ["null", "5", '["a"]', '"\\ud800"'])
@@ -204,8 +204,8 @@ def test_refuses_a_missing_column_with_the_nearest(tmp_path: Path, kind: str):
     else:
         delimiter = "," if kind == ".csv" else "\t"
         path.write_text(jsonl_text(column="texts") if kind == ".jsonl" else table_text(delimiter, column="texts"))
-    refused(path, r"'text'.* Did you mean 'texts'\?$")
-    refused(path, r"'zzz'.* Name the column that holds the text\.$", "zzz")
+    refused(path, r"'text'.* Did you mean 'texts'\? Name the one .*: --text_column, or column in a recipe\.$")
+    refused(path, r"'zzz'.* Name the one that holds the text: .* in a recipe\.$", "zzz")
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_refuses_a_folder_without_a_tokenizer_in_one_line(tmp_path: Path, conten
 
 
 def test_refuses_an_absent_folder(tmp_path: Path):
-    with pytest.raises(InputError, match="absent' cannot be loaded"):
+    with pytest.raises(InputError, match=r"absent' is no folder, and the hub does not give it .it is no name there"):
         load_tokenizer(tmp_path / "absent")
 
 
