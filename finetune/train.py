@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from transformers import (
 
 import design_space.model  # noqa: F401  (registers FlexiBERT with the Auto classes)
 from design_space.errors import InputError, first_line
+from design_space.model.folder import add_code
+from design_space.model.modeling_flexibert import FlexiBertPreTrainedModel
 from finetune.config import FinetuneArguments
 from finetune.data import Row, TaskData
 from finetune.metrics import task_metrics, task_score
@@ -142,6 +145,8 @@ def finetune(
     if save_to is not None:
         trainer.save_model(save_to)
         tokenizer.save_pretrained(save_to)
+        if isinstance(model, FlexiBertPreTrainedModel):
+            add_code(Path(save_to))
     return TaskResult(
         task=task.name,
         score=task_score(values),

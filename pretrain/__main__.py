@@ -1,15 +1,12 @@
 """`python -m pretrain`: any text in, one checkpoint out."""
 
 import contextlib
-import difflib
 import json
 import logging
-import math
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from importlib.util import find_spec
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +15,30 @@ from torch import distributed
 from transformers import PreTrainedTokenizerBase, set_seed
 from transformers.utils import logging as transformers_logging
 
-from design_space.architecture import Architecture
 from design_space.command_line import INTERRUPTED, exit_code
-from design_space.errors import InputError, first_line
+from design_space.errors import InputError
 from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
-from design_space.model.presets import PRESETS, preset
 from pretrain.budget import Budget
 from pretrain.cache import packed, trained_tokenizer
 from pretrain.checkpoints import checkpoints
-from pretrain.command_line import FlagParser, words
-from pretrain.config import MIN_VOCAB_SIZE, PretrainArguments, PretrainConfig, load_recipe
+from pretrain.command_line import words
+from pretrain.config import PretrainArguments, PretrainConfig, load_recipe
 from pretrain.documents import DEMO, has_columns
+from pretrain.flags import parse
 from pretrain.identity import IDENTITY_FILE, require_same
 from pretrain.interrupt import StoppedError, stop_on_signal
 from pretrain.mixture import Mixture
 from pretrain.plan import Workload, plan, show
+from pretrain.start import Start, begin
 from pretrain.tokenizer import load_tokenizer
 from pretrain.train import RESULT_FILE, Objective, Run, build_model, pretrain, tokens_per_step
 
-EXAMPLE = "python -m pretrain --model_dict bert_tiny --train_file corpus/ --output_dir out --max_steps 2000"
 MAX_POSITIONS = 512
 
 
 def main(arguments: Sequence[str]) -> int:
     """Read the flags and run; the exit code."""
-    config, training = _parse(arguments)
+    config, training = parse(arguments)
     try:
         return _train(config, training)
     finally:
@@ -57,7 +53,7 @@ def _train(config: PretrainConfig, training: PretrainArguments) -> int:
     if _is_finished(folder, run):
         _tell(json.loads((folder / RESULT_FILE).read_text("utf-8")), folder, config.json)
         return 0
-    start = _start(config)
+    start = begin(config)
     if config.dry_run:
         _plan(config, training, run, start)
         return 0
@@ -86,54 +82,6 @@ def _train(config: PretrainConfig, training: PretrainArguments) -> int:
     if training.should_save:
         _tell(asdict(result), folder, config.json)
     return 0
-
-
-@dataclass(frozen=True)
-class _Start:
-    """What training begins with: an architecture, or a checkpoint's weights and tokenizer."""
-
-    architecture: Architecture
-    model: FlexiBertForMaskedLM | None = None
-    tokenizer: PreTrainedTokenizerBase | None = None
-
-
-def _start(config: PretrainConfig) -> _Start:
-    folder = Path(config.model_dict)
-    if not _is_checkpoint(config.model_dict):
-        return _Start(read_architecture(config.model_dict))
-    try:
-        model = FlexiBertForMaskedLM.from_pretrained(folder)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = first_line(error)
-        raise InputError(f"--model_dict: {folder} must hold a checkpoint: {reason:.200}") from None
-    positions = model.config.max_position_embeddings
-    if config.max_seq_length > positions:
-        raise InputError(
-            f"--max_seq_length: must be at most {positions}, the positions of {folder}, got {config.max_seq_length}. "
-            "Give less, or train another architecture."
-        )
-    return _Start(Architecture.from_model_dict(model.config.model_dict), model, _fitting_tokenizer(config, model))
-
-
-def _fitting_tokenizer(config: PretrainConfig, model: FlexiBertForMaskedLM) -> PreTrainedTokenizerBase:
-    """The tokenizer that is named, where it is the checkpoint's own in all its entries; else its own."""
-    folder, leave_out = config.model_dict, "Leave it out to take the checkpoint's own."
-    try:
-        own = load_tokenizer(folder, "--model_dict")
-    except InputError:
-        if config.tokenizer_name is None:
-            raise
-        own = None
-    tokenizer = own if config.tokenizer_name is None else load_tokenizer(config.tokenizer_name, "--tokenizer_name")
-    assert tokenizer is not None
-    if len(tokenizer) != model.config.vocab_size:
-        option = "--model_dict" if config.tokenizer_name is None else "--tokenizer_name"
-        raise InputError(
-            f"{option}: must have the {model.config.vocab_size} entries of {folder}, has {len(tokenizer)}. {leave_out}"
-        )
-    if own is not None and tokenizer.get_vocab() != own.get_vocab():
-        raise InputError(f"--tokenizer_name: must have the same entries as {folder}, has others. {leave_out}")
-    return tokenizer
 
 
 def _run(config: PretrainConfig, training: PretrainArguments) -> Run:
@@ -182,7 +130,7 @@ def _is_finished(folder: Path, run: Run) -> bool:
     return False
 
 
-def _plan(config: PretrainConfig, training: PretrainArguments, run: Run, start: _Start) -> None:
+def _plan(config: PretrainConfig, training: PretrainArguments, run: Run, start: Start) -> None:
     """Print what a run would take; the text is not read."""
     if run.budget.num_epochs is not None:
         raise InputError("--dry_run: needs a length in steps, tokens or seconds; epochs are known once text is read.")
@@ -224,88 +172,6 @@ def _tell(result: dict[str, Any], folder: Path, as_json: bool) -> None:
 
 def _max_positions(config: PretrainConfig) -> int:
     return max(MAX_POSITIONS, config.max_seq_length)
-
-
-def _parse(arguments: Sequence[str]) -> tuple[PretrainConfig, PretrainArguments]:
-    """Flags, over the recipe's values, over the defaults."""
-    parser = FlagParser((PretrainConfig, PretrainArguments), "python -m pretrain", EXAMPLE)
-    config, training = parser.parse(arguments)
-    _check_tokenizer_flags(config)
-    if config.recipe is not None:
-        lengths = (config.max_tokens, config.max_seconds, training.num_train_epochs or None)
-        has_other_length = training.max_steps != -1 or any(length is not None for length in lengths)
-        config, training = parser.parse(arguments, load_recipe(config.recipe).flags(has_other_length))
-    if not training.output_dir:
-        raise InputError("--output_dir: must name the folder for the checkpoint. Give one.")
-    if training.resume_from_checkpoint is not None:
-        raise InputError("--resume_from_checkpoint: is --resume here, from the newest checkpoint of --output_dir.")
-    if "tensorboard" in training.report_to and find_spec("tensorboard") is None:
-        raise InputError("--report_to tensorboard: needs the package tensorboard. Run: pip install tensorboard")
-    _check_numbers(config, training)
-    if not config.text_column:
-        raise InputError("--text_column: must name a column, is empty. Leave it out for 'text'.")
-    return config, training
-
-
-def _check_tokenizer_flags(config: PretrainConfig) -> None:
-    """Refuse what says how to train a tokenizer where none is trained; a recipe's value may be left unused."""
-    if config.tokenizer_name is None and not _is_checkpoint(config.model_dict):
-        if config.lowercase and config.tokenizer_kind != "wordpiece":
-            raise InputError("--lowercase: needs --tokenizer_kind wordpiece. Give it, or leave --lowercase out.")
-        return
-    source = "--model_dict" if config.tokenizer_name is None else "--tokenizer_name"
-    for name in ("tokenizer_kind", "vocab_size", "lowercase"):
-        if getattr(config, name) != getattr(PretrainConfig, name):
-            raise InputError(f"--{name}: is for a tokenizer that is trained, but {source} brings one. Leave one out.")
-
-
-def _is_checkpoint(text: str) -> bool:
-    return not text.lstrip().startswith("{") and Path(text).is_dir()
-
-
-def _check_numbers(config: PretrainConfig, training: PretrainArguments) -> None:
-    for name, value, least in (
-        ("max_seq_length", config.max_seq_length, 2),
-        ("vocab_size", config.vocab_size, MIN_VOCAB_SIZE),
-        ("per_device_train_batch_size", training.per_device_train_batch_size, 1),
-        ("gradient_accumulation_steps", training.gradient_accumulation_steps, 1),
-    ):
-        if value < least:
-            raise InputError(f"--{name}: must be at least {least}, got {value}.")
-    if not 0 < training.learning_rate < math.inf:
-        raise InputError(f"--learning_rate: must be above 0, got {training.learning_rate}.")
-    if config.max_seconds is not None and not training.warmup_steps < 1:
-        raise InputError(
-            f"--warmup_steps: must be a share below 1 with --max_seconds, got {training.warmup_steps:g}. Give a share."
-        )
-    if not 0 <= config.dropout < 1:
-        raise InputError(f"--dropout: must be in [0, 1), got {config.dropout}.")
-    if not 0 < config.mlm_probability < 1:
-        raise InputError(f"--mlm_probability: must be in (0, 1), got {config.mlm_probability}.")
-
-
-def read_architecture(text: str) -> Architecture:
-    """An architecture from a preset's name, JSON, or a file that holds JSON.
-
-    Raises:
-        InputError: If it is none of these.
-    """
-    if text.lstrip().startswith("{"):
-        return Architecture.from_json(text, where="--model_dict")
-    if text in PRESETS:
-        return preset(text)
-    if not Path(text).is_file():
-        near = difflib.get_close_matches(text, PRESETS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise InputError(
-            f"--model_dict: must be one of {', '.join(PRESETS)}, the JSON of a model_dict, a file that holds one, "
-            f"or the folder of a checkpoint, got {text!r}.{hint}"
-        )
-    try:
-        content = Path(text).read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise InputError(f"--model_dict: {text} must be JSON in UTF-8, is not. Give another file.") from None
-    return Architecture.from_json(content, where=f"--model_dict: {text}")
 
 
 def _mixture(config: PretrainConfig) -> Mixture:

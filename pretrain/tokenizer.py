@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from huggingface_hub import model_info
 from huggingface_hub.errors import HFValidationError
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from design_space.errors import InputError, first_line
@@ -81,6 +81,8 @@ def _bpe(documents: Iterator[str], vocab_size: int, max_length: int, _: bool) ->
     tokenizer.post_processor = processors.RobertaProcessing(
         (end, SPECIAL_TOKENS.index(end)), (start, SPECIAL_TOKENS.index(start)), add_prefix_space=True
     )
+    # A mask stands for a word with the space before it, as RoBERTa's.
+    tokenizer.add_special_tokens([AddedToken(mask, lstrip=True)])
     return _wrapped(tokenizer, max_length, start, end, pad, unknown, mask, bos_token=start, eos_token=end)
 
 

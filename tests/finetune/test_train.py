@@ -60,6 +60,7 @@ def test_a_task_that_one_word_decides_is_learnt_and_kept(
     config = AutoConfig.from_pretrained(tmp_path / "kept")
     assert config.id2label == {0: "negative", 1: "positive"}
     assert config.label2id == {"negative": 0, "positive": 1}
+    assert (tmp_path / "kept" / "modeling_flexibert.py").exists()  # so that it loads without this project
     predictions = predict(tmp_path / "kept", list(separable.validation)).argmax(-1).numpy()
     assert (predictions == labels).mean() == pytest.approx(result.metrics["accuracy"])
 

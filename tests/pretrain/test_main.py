@@ -20,9 +20,11 @@ from design_space.errors import InputError
 from design_space.model.presets import PRESETS
 from pretrain import __main__ as command
 from pretrain import cache
-from pretrain.__main__ import main, read_architecture
+from pretrain.__main__ import main
 from pretrain.callbacks import Last
 from pretrain.config import recipe_names
+from pretrain.flags import parse
+from pretrain.start import read_architecture
 from pretrain.train import build_model
 
 TINY = Architecture((Layer("sa", "sdp", 32, 2, (64,)),))
@@ -135,7 +137,7 @@ def test_a_recipes_warm_up_is_a_share_at_another_length(
 ):
     (tmp_path / "recipe.yaml").write_text("max_steps: 40\nwarmup_steps: 10\n")
     words = flags("--recipe", str(tmp_path / "recipe.yaml"), *further, without=("--max_steps",))
-    assert command._parse(words)[1].warmup_steps == warmup
+    assert parse(words)[1].warmup_steps == warmup
 
 
 def test_the_same_flags_give_the_same_loss(flags: Callable[..., list[str]], tmp_path: Path):
@@ -189,7 +191,7 @@ def test_the_recipes_corpus_is_taken_unless_a_file_is_given(flags: Callable[...,
     (tmp_path / "recipe.yaml").write_text(RECIPE + mix)
     recipe = ["--recipe", str(tmp_path / "recipe.yaml")]
     mixed, given = (
-        set(command._mixture(command._parse(flags(*recipe, without=without))[0])) for without in (("--train_file",), ())
+        set(command._mixture(parse(flags(*recipe, without=without))[0])) for without in (("--train_file",), ())
     )
     assert given < mixed
     assert "zebra 7" in mixed - given
@@ -572,8 +574,8 @@ def test_bfloat16_needs_a_gpu(flags: Callable[..., list[str]], monkeypatch: pyte
 
 @pytest.mark.filterwarnings("error::FutureWarning")
 def test_the_old_name_of_activation_checkpointing_works_without_a_warning(flags: Callable[..., list[str]]):
-    assert command._parse(flags("--gradient_checkpointing"))[1].activation_checkpointing is True
-    assert command._parse(flags())[1].activation_checkpointing is False
+    assert parse(flags("--gradient_checkpointing"))[1].activation_checkpointing is True
+    assert parse(flags())[1].activation_checkpointing is False
 
 
 def test_a_tokenizer_of_the_hub_that_cannot_be_reached_is_told_in_one_line(
@@ -596,6 +598,6 @@ def test_a_tokenizer_of_the_hub_that_cannot_be_reached_is_told_in_one_line(
 
 
 def test_tensorboard_needs_its_package(flags: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    monkeypatch.setattr("pretrain.flags.find_spec", lambda name: None)
     with pytest.raises(InputError, match="--report_to tensorboard: needs the package tensorboard"):
         main(flags("--report_to", "tensorboard"))

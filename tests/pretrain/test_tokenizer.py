@@ -22,6 +22,15 @@ def test_text_comes_back_even_unseen(tokenizer: PreTrainedTokenizerFast, text: s
     assert tokenizer.decode(ids, clean_up_tokenization_spaces=False) == f" {text}"
 
 
+def test_a_mask_takes_the_space_before_it_as_a_word_does(tokenizer: PreTrainedTokenizerFast, tmp_path: Path):
+    tokenizer.save_pretrained(tmp_path)
+    for read in (tokenizer, load_tokenizer(tmp_path)):
+        ids = read("the doctor slept", add_special_tokens=False)["input_ids"]
+        end = read("slept", add_special_tokens=False)["input_ids"]
+        masked = read(f"the doctor {read.mask_token}", add_special_tokens=False)["input_ids"]
+        assert masked == [*ids[: -len(end)], read.mask_token_id]
+
+
 def test_special_tokens_have_the_ids_of_roberta(tokenizer: PreTrainedTokenizerFast):
     tokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     assert tokenizer.convert_tokens_to_ids(tokens) == [0, 1, 2, 3, 4]
