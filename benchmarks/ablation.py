@@ -5,7 +5,8 @@ usage: python benchmarks/ablation.py NAS_TABLES RUNS [--seeds 10] [--budget 50] 
 
 NAS_TABLES is a folder with `tables.json` and the tables it names; RUNS keeps one JSON file an objective and variant, so
 that a stopped benchmark goes on where it was. The nine objectives are others than those of `search_regret.py`: they are
-what defaults are chosen by. Regret is in units of the distance between an objective's best and its median.
+what defaults are chosen by. Rows without the objective are left out. Regret is in units of the distance between an
+objective's best and its median.
 """
 
 import json
@@ -20,6 +21,7 @@ from unittest.mock import patch
 
 import numpy as np
 import outcome
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -28,6 +30,7 @@ from boshnas.adahessian import AdaHessian
 from boshnas.policy import Policy
 from boshnas.surrogates import GPSurrogate, NPNSurrogate, Surrogate, TeacherStudentSurrogate, gaussian_network
 from boshnas.surrogates.training import one_thread
+from boshnas.table_file import read_table
 
 Array = NDArray[np.float64]
 
@@ -125,6 +128,7 @@ VARIANTS: dict[str, Variant] = {
 def regret(table: Table, variant: Variant, seed: int, budget: int) -> list[float]:
     """After each evaluation; 0 from the best row on."""
     surrogate = None if variant.surrogate is None else variant.surrogate()
+    assert not table.unmeasured, f"{table.name}: {len(table.unmeasured)} rows have no value"
     utilities = np.array(list(table.utilities(table.pool.ids).values()), dtype=np.float64)
     search = Searcher(
         table.pool, surrogate, seed=seed, num_initial=NUM_INITIAL, num_proposed=NUM_INITIAL, policy=variant.policy
@@ -149,11 +153,13 @@ def measured(folder: Path, table_name: str, variant_name: str, num_seeds: int, b
         )
         objective = OBJECTIVES[table_name]
         directions = {item["column"]: item["direction"] for item in entry["objectives"]}
-        table = Table.read(
-            folder / entry["file"],
-            objective,
+        frame = read_table(folder / entry["file"])
+        table = Table(
+            frame[pd.to_numeric(frame[objective], errors="coerce").notna()],
+            objective=objective,
             features=entry["features"],
             minimize=directions.get(objective) == "minimise",
+            name=table_name,
         )
         variant = VARIANTS[variant_name]
         with variant.applied():
