@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -108,8 +109,13 @@ def _check_writable(folder: Path) -> None:
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
     if not there.is_dir():
         raise InputError(f"--output_dir: {folder} must be a folder, but {there} is none. Give another.")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"--output_dir: {folder} must be a folder to write to, but {there} is not. Give another.")
+    try:  # permissions do not tell it all: a file system may be read-only, or refuse folders
+        with tempfile.TemporaryDirectory(prefix=".writable.", dir=there):
+            pass
+    except OSError:
+        raise InputError(
+            f"--output_dir: {folder} must be a folder to write to, but {there} is not. Give another."
+        ) from None
 
 
 def _is_finished(folder: Path, run: Run) -> bool:

@@ -561,9 +561,19 @@ def test_what_a_checkpoint_cannot_have_is_refused_before_the_text_is_read(
 def test_a_folder_that_cannot_be_written_is_refused(
     flags: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(command.os, "access", lambda path, mode: path != tmp_path)
+    def refuse(prefix: str, dir: Path) -> None:
+        assert dir == tmp_path
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(command.tempfile, "TemporaryDirectory", refuse)
     with pytest.raises(InputError, match="^--output_dir: .*out must be a folder to write to, but .* is not"):
         main(flags())
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that refuses folders, whatever its mode")
+def test_a_folder_that_takes_no_folders_is_refused(flags: Callable[..., list[str]]):
+    with pytest.raises(InputError, match="^--output_dir: /proc/x/y must be a folder to write to, but /proc is not"):
+        main([*flags(), "--output_dir", "/proc/x/y"])
 
 
 def test_bfloat16_needs_a_gpu(flags: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch):
