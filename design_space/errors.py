@@ -1,11 +1,25 @@
 """The one error that means: what the user gave cannot be used."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """Bad input, told in one line: where, which rule, what was given, the way out.
 
     Commands print the line on stderr and exit with code 2.
     """
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The end of a refusal of an unknown name: the closest of those that are known, or nothing.
+
+    Example:
+        >>> did_you_mean("bert_tinny", ["bert_tiny", "bert_mini"])
+        " Did you mean 'bert_tiny'?"
+    """
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def first_line(error: Exception) -> str:

@@ -1,10 +1,9 @@
 """The tasks of GLUE: fields, label codes and metrics, as the Hugging Face data set `nyu-mll/glue` has them."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from design_space.errors import InputError
+from design_space.errors import InputError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -89,9 +88,7 @@ def find_task(name: str) -> Task:
     """
     if name in GLUE:
         return GLUE[name]
-    near = difflib.get_close_matches(name, GLUE, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise InputError(f"task: must be one of {', '.join(GLUE)}, got {name!r}.{hint}")
+    raise InputError(f"task: must be one of {', '.join(GLUE)}, got {name!r}.{did_you_mean(name, GLUE)}")
 
 
 def glue_score(scores: Sequence[float]) -> float:

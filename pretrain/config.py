@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from transformers import TrainingArguments
 from transformers.utils.import_utils import is_torch_bf16_gpu_available
 
-from design_space.errors import InputError
+from design_space.errors import InputError, did_you_mean
 
 
 @dataclass
@@ -224,9 +224,9 @@ def load_recipe(name_or_file: str | Path, option: str = "--recipe") -> Recipe:
         return Recipe.model_validate(yaml.safe_load(text))
     where = f"{option}: {name}"
     if not Path(name).is_file():
-        near = difflib.get_close_matches(name, recipe_names(), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"{option}: must be one of {', '.join(recipe_names())} or a YAML file, got {name!r}.{hint}")
+        known = recipe_names()
+        hint = did_you_mean(name, known)
+        raise InputError(f"{option}: must be one of {', '.join(known)} or a YAML file, got {name!r}.{hint}")
     try:
         content = yaml.safe_load(Path(name).read_text("utf-8"))
     except UnicodeDecodeError:

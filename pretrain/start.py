@@ -1,13 +1,12 @@
 """What training starts from: an architecture, or a checkpoint with its tokenizer."""
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
 from design_space.architecture import Architecture
-from design_space.errors import InputError, first_line
+from design_space.errors import InputError, did_you_mean, first_line
 from design_space.model import FlexiBertForMaskedLM
 from design_space.model.presets import PRESETS, preset
 from pretrain.config import PretrainConfig
@@ -83,11 +82,9 @@ def read_architecture(text: str) -> Architecture:
     if text in PRESETS:
         return preset(text)
     if not Path(text).is_file():
-        near = difflib.get_close_matches(text, PRESETS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise InputError(
             f"--model_dict: must be one of {', '.join(PRESETS)}, the JSON of a model_dict, a file that holds one, "
-            f"or the folder of a checkpoint, got {text!r}.{hint}"
+            f"or the folder of a checkpoint, got {text!r}.{did_you_mean(text, PRESETS)}"
         )
     try:
         content = Path(text).read_text("utf-8")

@@ -171,8 +171,8 @@ def pretrain(
     per_step = tokens_per_step(arguments, corpus.train.shape[1])
     trainer = _trainer(model, tokenizer, corpus, arguments, objective, run, clock, newest)
     shown = _watch(trainer, run, clock, report, per_step)
-    stop = StopOnRequest(run.is_stop_wanted or (lambda: False))
-    if run.is_stop_wanted is not None:  # last: it asks what the others have decided
+    stop = None if run.is_stop_wanted is None else StopOnRequest(run.is_stop_wanted)
+    if stop is not None:  # last: it asks what the others have decided
         trainer.add_callback(stop)
     clock.start()
     try:
@@ -180,7 +180,7 @@ def pretrain(
     finally:
         if shown is not None:
             shown.close()
-    if stop.has_stopped:
+    if stop is not None and stop.has_stopped:
         raise StoppedError(folder / f"checkpoint-{trainer.state.global_step}")
     seconds = clock.seconds
     held_out = trainer.evaluate()["eval_loss"] if len(corpus.held_out) else None
