@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -26,7 +25,6 @@ import torch
 from numpy.typing import NDArray
 
 from boshnas import Searcher, Table
-from boshnas.adahessian import AdaHessian
 from boshnas.policy import Policy
 from boshnas.surrogates import GPSurrogate, NPNSurrogate, Surrogate, TeacherStudentSurrogate, gaussian_network
 from boshnas.surrogates.training import one_thread
@@ -84,17 +82,8 @@ def _of_one_noise(*arguments: Any) -> torch.Tensor:
     return slopes
 
 
-def _first_order(function: Any, X: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
-    """The gradient in the Hessian's place: Adam."""
-    points = X.detach().requires_grad_(True)
-    values = function(points)
-    (slope,) = torch.autograd.grad(values.sum(), points)
-    return values.detach(), slope, slope
-
-
 _initial, _gradient = gaussian_network.initial, gaussian_network.gradient
 _network = "boshnas.surrogates.gaussian_network"
-_gobi = Policy(exhaustive_up_to=0)
 
 VARIANTS: dict[str, Variant] = {
     "default": Variant(),
@@ -109,14 +98,8 @@ VARIANTS: dict[str, Variant] = {
     ),
     "no warp": Variant(patches=[("boshnas.surrogates.warp._STRENGTHS", (0.0,))]),
     "warp of strength 1": Variant(patches=[("boshnas.surrogates.warp._STRENGTHS", (1.0,))]),
-    "second-order GOBI": Variant(policy=_gobi),
-    "first-order GOBI": Variant(
-        policy=_gobi,
-        patches=[
-            ("boshnas.adahessian.gradient_and_hessian_diagonal", _first_order),
-            ("boshnas.maximize.AdaHessian", partial(AdaHessian, learning_rate=0.05)),
-        ],
-    ),
+    "first-order GOBI": Variant(policy=Policy(exhaustive_up_to=0)),
+    "second-order GOBI": Variant(policy=Policy(exhaustive_up_to=0, second_order=True)),
     "ucb": Variant(policy=Policy(acquisition="ucb")),
     "thompson": Variant(policy=Policy(acquisition="thompson")),
     "uncertainty sampling 10 %": Variant(policy=Policy(uncertainty_probability=0.1)),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 
-from boshnas.adahessian import RowFunction
+from boshnas.ascent import RowFunction
 from boshnas.errors import InputError
 from boshnas.surrogates.base import Surrogate
 

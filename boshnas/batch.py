@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from boshnas.adahessian import RowFunction
+from boshnas.ascent import RowFunction
 from boshnas.maximize import Box, exhaustive, gobi
 from boshnas.penalty import LocalPenalty
 from boshnas.pool import Pool
@@ -36,6 +36,7 @@ class Setting:
         best: Greatest measured value, warped.
         num_wanted: How many will be chosen at most.
         exhaustive_up_to: See `Policy`.
+        second_order: See `Policy`.
         neighbors: Rows one step from some rows that may be chosen too; None: the pool is all there is.
     """
 
@@ -46,6 +47,7 @@ class Setting:
     best: float
     num_wanted: int
     exhaustive_up_to: int
+    second_order: bool
     neighbors: Callable[[Rows], Rows] | None = None
 
 
@@ -95,7 +97,9 @@ class Batch:
         taken = np.isin(setting.free, self._centers)
         rows = setting.free[~taken]
         if len(rows) > setting.exhaustive_up_to:
-            rows = rows[gobi(value, X[rows], self._box, num_wanted=setting.num_wanted, rng=rng)]
+            order = setting.second_order
+            found = gobi(value, X[rows], self._box, second_order=order, num_wanted=setting.num_wanted, rng=rng)
+            rows = rows[found]
         values = self._values(value, rows)
         if setting.neighbors is not None:
             rows, values = self._climbed(rows, values, value, setting.neighbors)

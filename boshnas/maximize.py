@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from boshnas.adahessian import AdaHessian, RowFunction
+from boshnas.ascent import Ascent, RowFunction
 from boshnas.surrogates.training import in_blocks, one_thread
 
 
@@ -49,36 +49,50 @@ def ascend(
     starts: NDArray[np.float64],
     box: Box,
     *,
+    second_order: bool,
     num_steps: int = 20,
     generator: torch.Generator,
 ) -> NDArray[np.float64]:
-    """Second-order ascent of a value, all starts at once, kept inside the box.
+    """Ascent of a value, all starts at once, kept inside the box.
 
     Args:
         value: What to maximise, of features.
         starts: Features, shape (R, d).
         box: Bounds of every feature.
-        num_steps: Of AdaHessian.
+        second_order: By AdaHessian rather than Adam.
+        num_steps: Of either.
         generator: For its estimate where d > 64.
 
     Returns:
         The best point that each start passed, shape (R, d), as features.
     """
     unit = torch.tensor(box.to_unit(starts))
-    ends = climb(lambda points: value(box.to_features(points)), unit, num_steps=num_steps, generator=generator)
+    ends = climb(
+        lambda points: value(box.to_features(points)),
+        unit,
+        second_order=second_order,
+        num_steps=num_steps,
+        generator=generator,
+    )
     return box.to_features(ends).numpy()
 
 
 @one_thread()
 def climb(
-    function: RowFunction, starts: torch.Tensor, *, num_steps: int = 20, generator: torch.Generator
+    function: RowFunction,
+    starts: torch.Tensor,
+    *,
+    second_order: bool,
+    num_steps: int = 20,
+    generator: torch.Generator,
 ) -> torch.Tensor:
-    """Second-order ascent in [0, 1]^d, all starts at once.
+    """Ascent in [0, 1]^d, all starts at once.
 
     Args:
-        function: What to maximise, each output depending on its own row only; twice differentiable.
+        function: What to maximise, each output depending on its own row only; twice differentiable for AdaHessian.
         starts: Shape (R, d).
-        num_steps: Of AdaHessian.
+        second_order: By AdaHessian rather than Adam.
+        num_steps: Of either.
         generator: For its estimate where d > 64.
 
     Returns:
@@ -86,7 +100,7 @@ def climb(
     """
     points = starts.clamp(0, 1)
     best, best_values = points, torch.full((len(points),), -torch.inf, dtype=points.dtype)
-    optimizer = AdaHessian(generator=generator)
+    optimizer = Ascent(second_order=second_order, generator=generator)
     for _ in range(num_steps):
         moved, values = optimizer.step(function, points)
         better = values > best_values
@@ -120,6 +134,7 @@ def gobi(
     X: NDArray[np.float64],
     box: Box,
     *,
+    second_order: bool = False,
     num_wanted: int = 1,
     num_restarts: int = 8,
     num_sampled: int = 2048,
@@ -135,6 +150,7 @@ def gobi(
         value: What to maximise, of features.
         X: Unseen candidates, shape (N, d), N >= 1.
         box: Of the whole pool.
+        second_order: By AdaHessian, as published, rather than Adam.
         num_wanted: How many proposals the shortlist is for: so many neighbours of each end point are kept.
         num_restarts: R.
         num_sampled: Size of the random sample.
@@ -152,6 +168,6 @@ def gobi(
     num_best = min(len(sample), (num_restarts + 1) // 2)
     starts = np.concatenate([by_value[:num_best], rng.choice(sample, num_restarts - num_restarts // 2)])
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    ends = ascend(value, X[starts], box, num_steps=num_steps, generator=generator)
+    ends = ascend(value, X[starts], box, second_order=second_order, num_steps=num_steps, generator=generator)
     shortlist = np.union1d(nearest(ends, X, box, num_wanted), by_value[:num_wanted])
     return shortlist[np.argsort(-exhaustive(value, X[shortlist]), kind="stable")]

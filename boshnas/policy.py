@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from boshnas.acquisition import K1, K2, NAMES, THOMPSON, make, of_rows, thompson, uncertainty
-from boshnas.adahessian import RowFunction
+from boshnas.ascent import RowFunction
 from boshnas.errors import InputError
 from boshnas.surrogates.base import Surrogate
 from boshnas.trial import Decision
@@ -26,6 +26,7 @@ class Policy:
         replicate: Measure a candidate again where its noise makes that worth more than a new one.
         patience: Rounds of results in which the best does not move until the search has converged, >= 1.
         exhaustive_up_to: Candidates that are all scored; among more, gradient ascent finds where to look (GOBI).
+        second_order: That ascent is AdaHessian's, as published, rather than Adam's.
 
     Raises:
         InputError: If a value is out of its range.
@@ -39,6 +40,7 @@ class Policy:
     replicate: bool = False
     patience: int = 5
     exhaustive_up_to: int = 100_000
+    second_order: bool = False
 
     def __post_init__(self) -> None:
         known = (*NAMES, THOMPSON)

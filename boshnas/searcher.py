@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boshnas import acquisition
-from boshnas.adahessian import RowFunction
+from boshnas.ascent import RowFunction
 from boshnas.batch import Batch, Setting
 from boshnas.errors import InputError
 from boshnas.fitter import Fitter, Measured
@@ -237,6 +237,7 @@ class Searcher:
             best=self._best(),
             num_wanted=num_wanted,
             exhaustive_up_to=self._policy.exhaustive_up_to,
+            second_order=self._policy.second_order,
             neighbors=None if self._neighbors is None else partial(self._new_neighbors, self._neighbors),
         )
         return Batch(self._surrogate(), setting, rng)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from boshnas.adahessian import RowFunction
+from boshnas.ascent import RowFunction
 from boshnas.maximize import climb
 from boshnas.sampler.conditions import Conditions
 from boshnas.sampler.search_space import SearchSpace, keys
@@ -33,15 +33,19 @@ class Domain:
         conditions: Which of them a point has.
         held: Coordinates that are given, shape (p,), NaN where free.
         enumerated_up_to: Points of a finite space that are all looked at.
+        second_order: Gradient ascent is AdaHessian's rather than Adam's.
     """
 
-    def __init__(self, space: SearchSpace, conditions: Conditions, held: Rows, enumerated_up_to: int) -> None:
+    def __init__(
+        self, space: SearchSpace, conditions: Conditions, held: Rows, *, enumerated_up_to: int, second_order: bool
+    ) -> None:
         self.space = space
         self._conditions = conditions
         self.held = held
         self._free = np.flatnonzero(np.isnan(held))
         self._is_number = np.array([axis.is_number for axis in space.axes])
         self._enumerated_up_to = enumerated_up_to
+        self._second_order = second_order
 
     @property
     def has_choice(self) -> bool:
@@ -105,7 +109,8 @@ class Domain:
 
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         ends = rows.copy()
-        ends[:, numbers] = climb(moved, torch.tensor(rows[:, numbers]), generator=generator).numpy()
+        starts = torch.tensor(rows[:, numbers])
+        ends[:, numbers] = climb(moved, starts, second_order=self._second_order, generator=generator).numpy()
         return self._settled(ends)
 
     def _settled(self, rows: Rows) -> Rows:
@@ -119,7 +124,7 @@ def maximise(
 
     Args:
         domain: What may be proposed.
-        value: Of features (n, d), shape (n,); twice differentiable.
+        value: Of features (n, d), shape (n,); twice differentiable where the ascent is of second order.
         parents: Good points, best first, whose surroundings are worth a look, shape (n, p).
         seen: Keys of points that are taken only when no other was found.
         rng: Draws sample, mutations and seeds.

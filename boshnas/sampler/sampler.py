@@ -173,8 +173,13 @@ class BoshnasSampler(BaseSampler):
         return row
 
     def _domain(self, space: SearchSpace, seen: History, fixed: Mapping[str, Any]) -> Domain:
-        enumerated_up_to = min(self._policy.exhaustive_up_to, _MAX_ENUMERATED)
-        return Domain(space, Conditions(seen.rows), space.encode([fixed])[0], enumerated_up_to)
+        return Domain(
+            space,
+            Conditions(seen.rows),
+            space.encode([fixed])[0],
+            enumerated_up_to=min(self._policy.exhaustive_up_to, _MAX_ENUMERATED),
+            second_order=self._policy.second_order,
+        )
 
     def _chosen(self, domain: Domain, seen: History, rng: np.random.Generator) -> Rows:
         """A full row of coordinates, shape (p,)."""

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from boshnas import acquisition
-from boshnas.adahessian import RowFunction
+from boshnas.ascent import RowFunction
 from boshnas.fitter import prepared
 from boshnas.policy import Policy
 from boshnas.sampler.history import History

@@ -23,26 +23,29 @@ def test_exhaustive_scores_every_row_across_blocks(X: NDArray[np.float64]) -> No
     np.testing.assert_allclose(exhaustive(hill, X), -((X - PEAK) ** 2).sum(1))
 
 
-def test_ascent_finds_a_peak_at_negative_coordinates(X: NDArray[np.float64]) -> None:
-    ends = ascend(hill, X[:6], Box(X), num_steps=60, generator=torch.Generator())
+@pytest.mark.parametrize("second_order", [False, True])
+def test_ascent_finds_a_peak_at_negative_coordinates(X: NDArray[np.float64], second_order: bool) -> None:
+    ends = ascend(hill, X[:6], Box(X), second_order=second_order, num_steps=60, generator=torch.Generator())
     np.testing.assert_allclose(ends, np.tile(PEAK, (6, 1)), atol=0.1)
 
 
-def test_ascent_stays_in_the_box(X: NDArray[np.float64]) -> None:
+@pytest.mark.parametrize("second_order", [False, True])
+def test_ascent_stays_in_the_box(X: NDArray[np.float64], second_order: bool) -> None:
     inside = X[(X[:, 0] < -4) & (X[:, 1] > 6)]  # excludes the peak
-    ends = ascend(hill, inside[:6], Box(inside), num_steps=60, generator=torch.Generator())
+    ends = ascend(hill, inside[:6], Box(inside), second_order=second_order, num_steps=60, generator=torch.Generator())
     corner = inside[:, 0].max(), inside[:, 1].min()
     np.testing.assert_allclose(ends, np.tile(corner, (6, 1)), atol=0.05)
 
 
-def test_ascent_never_ends_below_its_start(X: NDArray[np.float64]) -> None:
-    ends = ascend(hill, X[:20], Box(X), num_steps=3, generator=torch.Generator())
+@pytest.mark.parametrize("second_order", [False, True])
+def test_ascent_never_ends_below_its_start(X: NDArray[np.float64], second_order: bool) -> None:
+    ends = ascend(hill, X[:20], Box(X), second_order=second_order, num_steps=3, generator=torch.Generator())
     assert (exhaustive(hill, ends) >= exhaustive(hill, X[:20])).all()
 
 
 def test_constant_feature_stays_constant(X: NDArray[np.float64]) -> None:
     X[:, 1] = 4.0
-    ends = ascend(hill, X[:3], Box(X), generator=torch.Generator())
+    ends = ascend(hill, X[:3], Box(X), second_order=False, generator=torch.Generator())
     np.testing.assert_array_equal(ends[:, 1], 4.0)
 
 
@@ -56,8 +59,18 @@ def test_nearest_gives_all_where_fewer_are_left() -> None:
     np.testing.assert_array_equal(nearest(np.array([[0.0]]), X, Box(X), 5), [0, 1, 2])
 
 
-def test_gobi_finds_what_scoring_all_finds(X: NDArray[np.float64]) -> None:
-    shortlist = gobi(hill, X, Box(X), num_wanted=3, num_sampled=50, num_steps=60, rng=np.random.default_rng(0))
+@pytest.mark.parametrize("second_order", [False, True])
+def test_gobi_finds_what_scoring_all_finds(X: NDArray[np.float64], second_order: bool) -> None:
+    shortlist = gobi(
+        hill,
+        X,
+        Box(X),
+        num_wanted=3,
+        num_sampled=50,
+        num_steps=60,
+        second_order=second_order,
+        rng=np.random.default_rng(0),
+    )
     assert shortlist[0] == exhaustive(hill, X).argmax()
     assert len(set(shortlist)) == len(shortlist) >= 3
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,10 +15,11 @@ SPACE: dict[str, BaseDistribution] = {
     "num": IntDistribution(0, 10),
 }
 TARGET = torch.tensor([0, 0, 1 / np.sqrt(2), 0.3217, 0.4], dtype=torch.float64)
+SETTING: dict[str, Any] = {"enumerated_up_to": 1000, "second_order": False}
 
 
 def domain(held: tuple[float, float, float] = (np.nan,) * 3) -> Domain:
-    return Domain(SearchSpace(SPACE), Conditions(np.empty((0, 3))), np.array(held), 1000)
+    return Domain(SearchSpace(SPACE), Conditions(np.empty((0, 3))), np.array(held), **SETTING)
 
 
 def hill(X: torch.Tensor) -> torch.Tensor:
@@ -34,7 +37,7 @@ def test_held_coordinates_stay() -> None:
 
 
 def test_takes_the_best_unseen_point_while_there_is_one() -> None:
-    small = Domain(SearchSpace({"num": SPACE["num"]}), Conditions(np.empty((0, 1))), np.array([np.nan]), 1000)
+    small = Domain(SearchSpace({"num": SPACE["num"]}), Conditions(np.empty((0, 1))), np.array([np.nan]), **SETTING)
     seen: set[bytes] = set()
     order = []
     for _ in range(11):
@@ -48,7 +51,7 @@ def test_takes_the_best_unseen_point_while_there_is_one() -> None:
 
 def test_absent_parameters_make_no_point_distinct() -> None:
     rows = np.array([[0, 0.2, 0.1], [0, 0.8, 0.1], [1, np.nan, 0.1], [1, np.nan, 0.3]])
-    conditional = Domain(SearchSpace(SPACE), Conditions(rows), np.full(3, np.nan), 1000)
+    conditional = Domain(SearchSpace(SPACE), Conditions(rows), np.full(3, np.nan), **SETTING)
     full = np.array([[1, 0.1, 0.5], [1, 0.9, 0.5], [0, 0.1, 0.5], [0, 0.9, 0.5]])
     assert len(conditional.unseen(full, ())) == 3
     np.testing.assert_array_equal(conditional.features(full)[0], conditional.features(full)[1])
@@ -56,8 +59,8 @@ def test_absent_parameters_make_no_point_distinct() -> None:
 
 def test_ascent_leaves_categories_and_absent_numbers() -> None:
     rows = np.array([[0, 0.2, 0.1], [0, 0.8, 0.1], [1, np.nan, 0.1], [1, np.nan, 0.3]])
-    conditional = Domain(SearchSpace(SPACE), Conditions(rows), np.full(3, np.nan), 1000)
+    conditional = Domain(SearchSpace(SPACE), Conditions(rows), np.full(3, np.nan), **SETTING)
     ends = conditional.climbed(np.array([[0, 0.9, 0.9], [1, 0.9, 0.9]]), hill, np.random.default_rng(0))
     np.testing.assert_array_equal(ends[:, 0], [0, 1])
-    assert ends[0, 1] == pytest.approx(0.3217, abs=0.03)
+    assert ends[0, 1] == pytest.approx(0.3217, abs=0.05)
     np.testing.assert_allclose(ends[:, 2], 0.4)

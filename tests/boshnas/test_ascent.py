@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from boshnas.adahessian import AdaHessian, gradient_and_hessian_diagonal
+from boshnas.ascent import Ascent, gradient_and_hessian_diagonal, value_and_gradient
 
 
 def wavy(X: torch.Tensor) -> torch.Tensor:
@@ -48,13 +48,44 @@ def test_climbs_a_quadratic_whatever_its_scales(scale: float) -> None:
     peak = torch.tensor([[0.3, -0.7]], dtype=torch.float64)
     curvature = scale * torch.tensor([1.0, 100.0], dtype=torch.float64)
     X = torch.zeros(1, 2, dtype=torch.float64)
-    optimizer = AdaHessian(generator=torch.Generator())
+    optimizer = Ascent(second_order=True, generator=torch.Generator())
     for _ in range(100):
         X, _ = optimizer.step(lambda x: -(curvature * (x - peak) ** 2).sum(1), X)
     torch.testing.assert_close(X, peak, atol=0.02, rtol=0)
 
 
+def test_first_order_steps_are_those_of_adam() -> None:
+    X = torch.tensor(np.random.default_rng(0).normal(size=(3, 4)))
+    reference = X.clone().requires_grad_(True)
+    adam = torch.optim.Adam([reference], lr=0.05, eps=1e-12, maximize=True)
+    ascent = Ascent(second_order=False, generator=torch.Generator())
+    for _ in range(5):
+        adam.zero_grad()
+        wavy(reference).sum().backward()
+        adam.step()
+        X, _ = ascent.step(wavy, X)
+    torch.testing.assert_close(X, reference.detach())
+
+
+def test_first_order_needs_no_second_derivative() -> None:
+    class OnceDifferentiable(torch.autograd.Function):
+        @staticmethod
+        def forward(context, x):  # type: ignore[no-untyped-def]
+            context.save_for_backward(x)
+            return x.square().sum(1)
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(context, slope):  # type: ignore[no-untyped-def]
+            return slope[:, None] * 2 * context.saved_tensors[0]
+
+    X = torch.ones(2, 3, dtype=torch.float64)
+    values, gradient = value_and_gradient(OnceDifferentiable.apply, X)
+    assert values.tolist() == [3, 3]
+    assert gradient.eq(2).all()
+
+
 def test_no_coordinate_moves_further_than_the_bound() -> None:
     X = torch.zeros(1, 2, dtype=torch.float64)
-    moved, _ = AdaHessian(max_step=0.1, generator=torch.Generator()).step(lambda x: 1e6 * x.sum(1), X)
+    moved, _ = Ascent(second_order=True, max_step=0.1, generator=torch.Generator()).step(lambda x: 1e6 * x.sum(1), X)
     torch.testing.assert_close(moved, torch.full_like(X, 0.1))

@@ -1,4 +1,4 @@
-"""AdaHessian over a batch of independent points: steps scaled by the Hessian's diagonal.
+"""Ascent of a batch of independent points, by gradients and, where asked, by the Hessian's diagonal.
 
 Symbols: R points, d coordinates, f maps (R, d) to (R,), row by row.
 """
@@ -10,6 +10,22 @@ import torch
 RowFunction = Callable[[torch.Tensor], torch.Tensor]
 
 _EXACT_UP_TO = 64  # coordinates; beyond, one random product in place of d
+
+
+def value_and_gradient(function: RowFunction, X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Value and gradient at every point.
+
+    Args:
+        function: f, each output depending on its own row only; differentiable.
+        X: Points, shape (R, d).
+
+    Returns:
+        Values (R,) and gradients (R, d), detached.
+    """
+    points = X.detach().requires_grad_(True)
+    values = function(points)
+    (gradient,) = torch.autograd.grad(values.sum(), points)
+    return values.detach(), gradient
 
 
 def gradient_and_hessian_diagonal(
@@ -48,28 +64,31 @@ def gradient_and_hessian_diagonal(
     return values.detach(), gradient.detach(), diagonal.detach()
 
 
-class AdaHessian:
-    """Ascent with momentum whose step is gradient over root mean square Hessian diagonal.
+class Ascent:
+    """Ascent with momentum: Adam, or AdaHessian, whose steps are scaled by the Hessian's diagonal.
 
     Args:
-        learning_rate: Step in units of a Newton step.
-        betas: Decay of the means of the gradient and of the squared diagonal, in [0, 1).
+        second_order: AdaHessian.
+        betas: Decay of the means of the gradient and of the square that scales it, in [0, 1).
         max_step: Bound on the move of one coordinate in one step: where f is flat a Newton step is not to be trusted.
         generator: For Hutchinson's estimate.
 
     Reference:
-        Yao et al. 2021, arXiv 2006.00719, algorithm 1 (Hessian power 1, no spatial averaging).
+        Kingma, Ba 2015, arXiv 1412.6980, algorithm 1; Yao et al. 2021, arXiv 2006.00719, algorithm 1 (Hessian power 1,
+        no spatial averaging).
     """
 
     def __init__(
         self,
         *,
-        learning_rate: float = 0.5,
+        second_order: bool,
         betas: tuple[float, float] = (0.9, 0.999),
         max_step: float = 0.2,
         generator: torch.Generator,
     ) -> None:
-        self._learning_rate = learning_rate
+        self._second_order = second_order
+        # Of a Newton step; of the box.
+        self._learning_rate = 0.5 if second_order else 0.05
         self._betas = betas
         self._max_step = max_step
         self._generator = generator
@@ -81,20 +100,24 @@ class AdaHessian:
         """One ascent step of every point.
 
         Args:
-            function: What to maximise, see `gradient_and_hessian_diagonal`.
-            X: Points, shape (R, d); the same points in the same order at every step.
+            function: What to maximise, see `value_and_gradient`; twice differentiable for AdaHessian.
+            X: Points, shape (R, d), of a box of width 1; the same points in the same order at every step.
 
         Returns:
             Moved points (R, d) and the values (R,) before the move.
         """
-        values, gradient, diagonal = gradient_and_hessian_diagonal(function, X, self._generator)
+        if self._second_order:
+            values, gradient, scale = gradient_and_hessian_diagonal(function, X, self._generator)
+        else:
+            values, gradient = value_and_gradient(function, X)
+            scale = gradient
         beta1, beta2 = self._betas
         if self._first is None or self._second is None:
             self._first, self._second = torch.zeros_like(gradient), torch.zeros_like(gradient)
         self._num_steps += 1
         self._first = beta1 * self._first + (1 - beta1) * gradient
-        self._second = beta2 * self._second + (1 - beta2) * diagonal.square()
+        self._second = beta2 * self._second + (1 - beta2) * scale.square()
         mean = self._first / (1 - beta1**self._num_steps)
-        scale = (self._second / (1 - beta2**self._num_steps)).sqrt() + 1e-12
-        move = (self._learning_rate * mean / scale).clamp(-self._max_step, self._max_step)
+        root = (self._second / (1 - beta2**self._num_steps)).sqrt() + 1e-12
+        move = (self._learning_rate * mean / root).clamp(-self._max_step, self._max_step)
         return X + move, values
