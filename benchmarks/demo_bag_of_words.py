@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from finetune.demo import KINDS, demo_task
 from finetune.demo_rows import Row
-from finetune.metrics import task_metrics, task_score
+from finetune.metrics import Predictions, task_metrics, task_score
 from finetune.tasks import find_task
 
 STRENGTHS = (0.03, 0.3, 3.0, 30.0)
@@ -34,7 +34,7 @@ Vector = NDArray[np.float64]
 
 def score(task: str, truth: Vector, guess: Vector) -> float:
     """Score in percent, GLUE's metric of the task."""
-    return task_score(task_metrics(find_task(task), guess, truth))
+    return task_score(task_metrics(Predictions(task=find_task(task), values=guess, labels=truth)))
 
 
 def majority(task: str, labels: Vector, truth: Vector) -> float:

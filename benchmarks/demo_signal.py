@@ -18,7 +18,7 @@ from boshnas.executors import LocalExecutor
 from boshnas.job import Job, Result
 from boshnas.loop import job_folder
 from finetune.data import load_task
-from finetune.metrics import task_metrics, task_score
+from finetune.metrics import Predictions, task_metrics, task_score
 from finetune.tasks import Task
 
 
@@ -27,7 +27,8 @@ def majority_score(task: Task, data: str) -> float:
     rows = load_task(task, data)
     labels = np.array([row["label"] for row in rows.validation])
     constants = np.unique([row["label"] for row in rows.train])
-    return max(task_score(task_metrics(task, np.full_like(labels, constant), labels)) for constant in constants)
+    guesses = (Predictions(task=task, values=np.full_like(labels, constant), labels=labels) for constant in constants)
+    return max(task_score(task_metrics(guess)) for guess in guesses)
 
 
 def run(jobs: list[Job], folder: Path) -> Iterator[Result]:

@@ -11,9 +11,9 @@ from boshnas.trial import Trial
 from boshnas.worker import Settings
 from design_space.architecture import Architecture
 from design_space.counts import num_parameters
-from finetune.data import DEMO, HUB, HUB_NAME
+from finetune.data import DEMO, HUB
+from finetune.repeats import RunOutcome
 from finetune.tasks import Task, find_task
-from finetune.train import TaskResult
 from pretrain.config import Recipe
 
 _HUB_METRICS = {"accuracy": "accuracy", "matthews": "matthews_correlation"}
@@ -38,7 +38,7 @@ class Lineage:
     recipe: Recipe
     recipe_name: str | None
     transferred_from: str | None
-    task_result: TaskResult | None
+    task_result: RunOutcome | None
     corpus: Sequence[str]
     license: str
     base_model: str | None
@@ -136,14 +136,15 @@ def _metadata(trial: Trial, settings: Settings, lineage: Lineage) -> str:
     is_demo = settings.data == DEMO
     result = lineage.task_result
     measured = trial.task_scores if result is None else {result.task: result.score}
-    evaluations = [_evaluation(find_task(name), score, settings.data) for name, score in measured.items()]
+    tasks = [find_task(name) for name in measured]
+    evaluations = [_evaluation(task, measured[task.name], settings.data) for task in tasks]
     data = ModelCardData(
         language="en",
         license=lineage.license,
         library_name="transformers",
         tags=["flexibert", "boshnas", *(["synthetic-data"] if is_demo else [])],
         pipeline_tag="fill-mask" if result is None else "text-classification",
-        datasets=[HUB_NAME] if settings.data == HUB else None,
+        datasets=sorted({str(task.hub_name) for task in tasks}) if settings.data == HUB else None,
         metrics=sorted({evaluation.metric_type for evaluation in evaluations}),
         base_model=lineage.base_model,
         model_name=f"flexibert-{trial.id}",
@@ -161,7 +162,7 @@ def _evaluation(task: Task, score: float, data: str) -> EvalResult:
     is_demo, is_hub = data == DEMO, data == HUB
     return EvalResult(
         task_type="text-classification",
-        dataset_type=HUB_NAME if is_hub else "synthetic-demo" if is_demo else Path(data).name,
+        dataset_type=str(task.hub_name) if is_hub else "synthetic-demo" if is_demo else Path(data).name,
         dataset_name=f"{'demo ' if is_demo else 'GLUE '}{task.name}",
         dataset_config=task.name,
         dataset_split=task.validation_split,

@@ -31,6 +31,7 @@ from design_space.model.folder import save_self_contained
 from design_space.model.modeling_flexibert import FlexiBertPreTrainedModel
 from design_space.model.onnx_export import ONNX_FILE, require_onnx, write_onnx
 from finetune.data import load_task
+from finetune.heads import Reading
 from finetune.tasks import find_task
 from finetune.train import finetune
 from pretrain.cache import packed
@@ -163,7 +164,7 @@ def _checkpoint(
             task,
             load_task(task, settings.data),
             arguments,
-            settings.finetune.max_seq_length,
+            Reading(max_seq_length=settings.finetune.max_seq_length),
             save_to=str(scratch / "finetuned"),
         )
         checkpoint = scratch / "finetuned"

@@ -23,8 +23,11 @@ from design_space.errors import InputError
 from design_space.model import FlexiBertForMaskedLM
 from design_space.model.transfer import transfer
 from finetune.config import FinetuneArguments
-from finetune.glue import GlueResult, finetune_tasks
-from finetune.tasks import find_task
+from finetune.data import load_task
+from finetune.heads import Reading
+from finetune.repeats import RunOutcome
+from finetune.tasks import find_task, glue_score
+from finetune.train import finetune
 from pretrain.callbacks import DivergedError
 from pretrain.config import PretrainArguments, Recipe, bf16_supported
 from pretrain.corpus import PackedCorpus
@@ -47,7 +50,7 @@ class FinetuneSettings(BaseModel):
     learning_rate: PositiveFloat = 1e-4
     warmup_steps: PositiveFloat = 0.06
     max_seq_length: PositiveInt = 128
-    stratify: bool = True
+    train_sampling_strategy: str = "stratified"
 
 
 class Settings(BaseModel):
@@ -120,10 +123,10 @@ def evaluate(job: Job, folder: Path, run_folder: Path) -> Result:
         number=job.number,
         id=job.id,
         status=Status.FINISHED,
-        score=scores.score,
-        task_scores={task.task: task.score for task in scores.tasks},
+        score=glue_score([result.score for result in scores]),
+        task_scores={result.task: result.score for result in scores},
         stage_seconds=stages.seconds,
-        details=details | {"metrics": {task.task: dict(task.metrics) for task in scores.tasks}},
+        details=details | {"metrics": {result.task: dict(result.metrics) for result in scores}},
     )
 
 
@@ -166,17 +169,21 @@ def _train_encoder(
     return {"pretrain_loss": result.loss, "held_out_loss": result.held_out_loss, "pretrain_steps": result.num_steps}
 
 
-def _score(job: Job, settings: Settings, folder: Path, stages: Stages) -> GlueResult:
-    result = finetune_tasks(
-        str(folder / CHECKPOINT_FOLDER),
-        [find_task(name) for name in settings.tasks],
-        settings.data,
-        finetune_arguments(settings.finetune, job.seed, folder / "finetuned"),
-        settings.finetune.max_seq_length,
-        report=lambda task, step, num_steps: stages.reporter(task)(step, num_steps),
-    )
-    stages.seconds.update({task.task: round(task.seconds, 3) for task in result.tasks})
-    return result
+def _score(job: Job, settings: Settings, folder: Path, stages: Stages) -> list[RunOutcome]:
+    """One result a task, all from the same checkpoint."""
+    results = []
+    for task in map(find_task, settings.tasks):
+        result = finetune(
+            str(folder / CHECKPOINT_FOLDER),
+            task,
+            load_task(task, settings.data),
+            finetune_arguments(settings.finetune, job.seed, folder / "finetuned"),
+            Reading(max_seq_length=settings.finetune.max_seq_length),
+            report=stages.reporter(task.name),
+        )
+        stages.seconds[task.name] = round(result.seconds, 3)
+        results.append(result)
+    return results
 
 
 def finetune_arguments(settings: FinetuneSettings, seed: int, folder: Path) -> FinetuneArguments:

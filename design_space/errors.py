@@ -18,8 +18,9 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
         >>> did_you_mean("bert_tinny", ["bert_tiny", "bert_mini"])
         " Did you mean 'bert_tiny'?"
     """
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    by_lower = {known.lower(): known for known in names}
+    near = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
+    return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
 
 
 def first_line(error: Exception) -> str:

@@ -70,6 +70,28 @@ def folder_written_whole(target: Path, option: str = "--to") -> Iterator[Path]:
         _remove_empty(made)
 
 
+def require_writable(folder: Path, option: str = "--output_dir") -> None:
+    """Refuse a folder that could not be made, or not be written to.
+
+    Args:
+        folder: There or still to be made.
+        option: Named in the refusal.
+
+    Raises:
+        InputError: With the part of its path that stands in the way.
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise InputError(f"{option}: {folder} must be a folder, but {there} is none. Give another.")
+    try:  # permissions do not tell it all: a file system may be read-only, or refuse folders
+        with tempfile.TemporaryDirectory(prefix=".writable.", dir=there):
+            pass
+    except OSError:
+        raise InputError(
+            f"{option}: {folder} must be a folder to write to, but {there} is not. Give another."
+        ) from None
+
+
 def _remove_empty(folders: list[Path]) -> None:
     """Remove those that hold nothing, the innermost first."""
     for folder in folders:

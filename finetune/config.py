@@ -5,28 +5,80 @@ from dataclasses import dataclass, field
 import torch
 from transformers import TrainingArguments
 
+from pretrain.config import bf16_supported
+
+SAMPLING = ["group_by_length", "random", "sequential", "stratified"]
+PROBLEMS = ["classification", "regression"]
+CLASS_WEIGHTS = ["none", "balanced"]
+
 
 @dataclass
 class FinetuneConfig:
     """Flags of fine-tuning that transformers does not have."""
 
+    _argument_group_name = "fine-tuning"
+
     model_name_or_path: str = field(default="", metadata={"help": "Checkpoint: a folder or a hub name."})
-    task_name: str = field(
-        default="", metadata={"help": "A task of GLUE, several separated by commas, or 'all' that the data has."}
+    task_name: str | None = field(
+        default=None,
+        metadata={"help": "A task of GLUE or SuperGLUE, squad, squad_v2, restaurant_sup, acl_sup or agnews_sup."},
     )
     data: str = field(
-        default="demo",
-        metadata={"help": "'demo' (synthetic), 'glue' (the hub), or a folder with one folder a task."},
+        default="glue",
+        metadata={"help": "Where the task is: a folder with one folder a task, 'glue' (the hub), 'demo' (synthetic)."},
     )
-    max_seq_length: int = field(default=128, metadata={"help": "Tokens after which a pair is cut."})
+    dataset_name: str | None = field(
+        default=None, metadata={"help": "A data set of the hub, owner/name, instead of a task; also squad, squad_v2."}
+    )
+    dataset_config_name: str | None = field(default=None, metadata={"help": "Configuration of --dataset_name."})
+    train_file: str | None = field(default=None, metadata={"help": "Training rows of your own: a file or a folder."})
+    validation_file: str | None = field(default=None, metadata={"help": "Validation rows; drawn where absent."})
+    test_file: str | None = field(default=None, metadata={"help": "Test rows; drawn where validation is, too."})
+    text_columns: list[str] = field(
+        default_factory=list, metadata={"help": "The one or two columns of --train_file that hold text."}
+    )
+    label_column: str = field(default="label", metadata={"help": "The column of --train_file that holds the label."})
+    problem: str | None = field(
+        default=None,
+        metadata={
+            "help": "What --label_column is, where it is not plain.",
+            "choices": ["classification", "regression"],
+        },
+    )
+    max_seq_length: int | None = field(
+        default=None, metadata={"help": "Tokens of an input at most; 128, for questions 384."}
+    )
+    doc_stride: int = field(default=128, metadata={"help": "Tokens that two windows of a context share."})
+    n_best_size: int = field(default=20, metadata={"help": "Spans that compete for an answer."})
+    max_answer_length: int = field(default=30, metadata={"help": "Tokens of an answer at most."})
+    version_2_with_negative: bool = field(default=False, metadata={"help": "Questions may have no answer."})
+    null_score_diff_threshold: float = field(
+        default=0.0, metadata={"help": "Answer nothing where that scores so much above the best span."}
+    )
     max_train_samples: int | None = field(default=None, metadata={"help": "Use the first N training rows only."})
     max_eval_samples: int | None = field(default=None, metadata={"help": "Score on the first N rows only."})
+    max_predict_samples: int | None = field(default=None, metadata={"help": "With --do_predict the first N rows only."})
+    num_runs: int | None = field(default=None, metadata={"help": "Runs with different seeds, from --seed on; 1."})
+    seeds: list[int] = field(default_factory=list, metadata={"help": "The seeds themselves."})
+    resume: bool = field(default=False, metadata={"help": "Take the runs that --output_dir holds as done."})
+    autotune: int = field(default=0, metadata={"help": "Trials of Optuna for rate and batch, before the runs."})
+    autotune_learning_rate: list[float] = field(
+        default_factory=lambda: [2e-5, 5e-4], metadata={"help": "Least and greatest learning rate of --autotune."}
+    )
+    autotune_batch_sizes: list[int] = field(
+        default_factory=lambda: [32, 64, 128], metadata={"help": "Batches of --autotune."}
+    )
+    autotune_epochs: list[int] = field(
+        default_factory=list, metadata={"help": "Epochs of --autotune; not tuned where not given."}
+    )
     json: bool = field(default=False, metadata={"help": "Print the result as one JSON line."})
 
 
 @dataclass
 class FinetuneArguments(TrainingArguments):
     """Arguments of the transformers Trainer with defaults for small encoders on GLUE."""
+
+    _argument_group_name = "the transformers Trainer"
 
     output_dir: str = field(default="", metadata={"help": "Where models and results go; nothing is kept where absent."})
     learning_rate: float = field(default=1e-4, metadata={"help": "Peak learning rate."})
@@ -37,9 +89,46 @@ class FinetuneArguments(TrainingArguments):
     per_device_eval_batch_size: int = field(default=128, metadata={"help": "Rows a device when scoring."})
     logging_steps: float = field(default=10, metadata={"help": "Steps between two logged losses."})
     logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Hide NaN losses from the log."})
-    stratify: bool = field(default=False, metadata={"help": "Spread the labels evenly over the batches."})
+    train_sampling_strategy: str = field(
+        default="group_by_length",
+        metadata={
+            "help": "Order of the rows: 'group_by_length' (batches of about one length, least padding), 'random', "
+            "'sequential', or 'stratified' (labels spread evenly over the batches).",
+            "choices": SAMPLING,
+        },
+    )
+    layerwise_lr_decay: float = field(
+        default=1.0, metadata={"help": "Factor of the learning rate from a layer to the one below it, in (0, 1]."}
+    )
+    head_learning_rate: float | None = field(
+        default=None, metadata={"help": "Learning rate of the head; --learning_rate where not given."}
+    )
+    class_weights: str = field(
+        default="none",
+        metadata={
+            "help": "'balanced': every label counts the same in the loss, however rare.",
+            "choices": CLASS_WEIGHTS,
+        },
+    )
+    early_stopping_patience: int | None = field(
+        default=None,
+        metadata={"help": "Score after each epoch, keep the best, stop after so many epochs without a better one."},
+    )
+    bf16: bool = field(
+        default_factory=bf16_supported,
+        metadata={"help": "Compute in bfloat16; where a GPU has it, unless --fp16."},
+    )
+    disable_tqdm: bool | None = field(default=False, metadata={"help": "Show no progress."})
     save_strategy: str = field(default="no", metadata={"help": "When to keep intermediate checkpoints."})
     report_to: str = field(default="none", metadata={"help": "Where transformers reports to."})
     dataloader_pin_memory: bool = field(
         default_factory=torch.cuda.is_available, metadata={"help": "Page-locked batches, for GPUs."}
     )
+
+    def __post_init__(self) -> None:
+        self.bf16 = self.bf16 and not (self.fp16 or self.use_cpu)
+        if self.early_stopping_patience is not None:
+            self.eval_strategy = self.save_strategy = "epoch"
+            self.load_best_model_at_end, self.save_only_model, self.save_total_limit = True, True, 1
+            self.metric_for_best_model, self.greater_is_better = "score", True
+        super().__post_init__()

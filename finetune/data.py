@@ -1,176 +1,209 @@
 """Rows of a task: from the synthetic demo, from a folder of files, or from the hub."""
 
-import json
-import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import datasets
-import pandas as pd
-import pyarrow
-
-from design_space.errors import InputError, first_line
+from design_space.errors import InputError
 from finetune import demo
-from finetune.tasks import GLUE, Task
+from finetune.row_checks import (
+    check_texts,
+    refuse_other_validation,
+    require_two_labels,
+    warn_of_shared_texts,
+    without_label,
+)
+from finetune.row_files import KINDS, Table, find_tables, folder_tables, hub_table
+from finetune.row_files import Row as Row
+from finetune.splits import complete_parts
+from finetune.squad import Question, questions, read_squad
+from finetune.tasks import GLUE, Problem, Task, label_code, label_rule
+from pretrain.hub import HubSet
 
 DEMO = "demo"
 HUB = "glue"
-HUB_NAME = "nyu-mll/glue"
-SUFFIXES = (".jsonl", ".csv", ".parquet")
-
-Row = Mapping[str, Any]
+_QUESTION_FILES = {"train": ("train",), "validation": ("dev", "validation")}
 
 
 @dataclass(frozen=True)
 class TaskData:
-    """Rows of one task with text fields and `label`, checked.
+    """Rows of one task with text fields and `label`, checked; of SQuAD its questions.
 
     Attributes:
         train: To learn from.
         validation: To score on.
+        test: To report on; a row whose label is not known has no `label`. None where the source has none, or it was
+            not asked for.
     """
 
-    train: Sequence[Row]
-    validation: Sequence[Row]
+    train: Sequence[Any]
+    validation: Sequence[Any]
+    test: Sequence[Any] | None = None
 
 
-def available_tasks(data: str) -> list[Task]:
-    """The tasks of GLUE that a source has.
+def available_tasks(data: str, among: Iterable[Task] = GLUE.values()) -> list[Task]:
+    """The tasks that a source has.
 
     Args:
-        data: "demo", "glue" (the hub), or a folder with one folder a task.
+        data: "demo", "glue" (the hub), or a folder with one folder a task, each of these with files or as
+            `datasets.save_to_disk` writes it (see `finetune.row_files.find_tables`).
+        among: Those that are asked for, of GLUE where not said.
 
     Raises:
         InputError: If the folder does not exist or holds no task.
     """
     if data in (DEMO, HUB):
-        return list(GLUE.values())
+        there = [task for task in among if data == HUB or task in GLUE.values()]
+        if not there:
+            raise InputError("--data: must have tasks of the benchmark, but the demo has GLUE's alone. Give a folder.")
+        return there
     folder = Path(data)
     if not folder.is_dir():
         raise InputError(f"--data: must be 'demo', 'glue' or a folder, got {data!r}, which does not exist.")
-    tasks = [task for task in GLUE.values() if _file(folder, task, "train") and _file(folder, task, "validation")]
+    among = list(among)
+    tasks = [task for task in among if _missing_part(_tables(task, data)) is None]
     if not tasks:
+        names = ", ".join(task.name for task in among)
         raise InputError(
-            f"--data: {folder} must hold a folder for at least one of {', '.join(GLUE)}, each with train and "
-            f"validation as {' or '.join(SUFFIXES)}; it holds none."
+            f"--data: {folder} must hold a folder for at least one of {names}, each with train and "
+            f"validation (or test) as {' or '.join(KINDS)}; it holds none."
         )
     return tasks
 
 
-def load_task(task: Task, data: str) -> TaskData:
+def load_task(task: Task, data: str, *, with_test: bool = False, seed: int = 0) -> TaskData:
     """Read and check the rows of a task.
 
     Args:
         task: Which one.
-        data: As for `available_tasks`.
+        data: As for `available_tasks`. A task with training and test rows alone gets validation rows by the rule of
+            `finetune.splits`.
+        with_test: Read the test rows too, where there are some. The demo has none.
+        seed: Of that rule.
 
     Raises:
-        InputError: If files or columns are missing, or a label is outside the task's codes.
+        InputError: If files or columns are missing, a row has no text, or a label is outside the task's codes.
     """
-    parts = []
-    for split in ("train", "validation"):
-        rows, where = _rows(task, data, split)
-        _check(task, rows, where)
-        parts.append(rows)
-    return TaskData(*parts)
+    if task.problem is Problem.ANSWER:
+        return _load_questions(task, data)
+    tables = _tables(task, data)
+    missing = _missing_part(tables)
+    if missing is not None:
+        raise InputError(f"{Path(data) / task.name}: must hold {missing} as {' or '.join(KINDS)}, does not.")
+    if "validation" not in tables:
+        refuse_other_validation(folder_tables(Path(data) / task.name), str(Path(data) / task.name))
+    rows = {
+        part: _checked(task, table, is_test=part == "test")
+        for part, table in tables.items()
+        if part != "test" or with_test
+    }
+    require_two_labels(rows["train"], tables["train"].where)
+    if data not in (DEMO, HUB):
+        warn_of_shared_texts(rows, task.text_fields, {part: tables[part].where for part in rows})
+    parts = complete_parts(
+        rows["train"],
+        rows.get("validation"),
+        rows.get("test", ()) if "test" in tables else None,
+        text_fields=task.text_fields,
+        is_regression=task.is_regression,
+        seed=seed,
+        where=tables["train"].where,
+    )
+    return TaskData(parts.train, parts.validation, rows.get("test"))
 
 
-def _rows(task: Task, data: str, split: str) -> tuple[list[Row], str]:
+def _tables(task: Task, data: str) -> dict[str, Table]:
+    """The tables of train, validation and test, as far as the source has them."""
     if data == DEMO:
-        return list(demo.demo_task(task.name, split)), f"demo {task.name}"
+        _require_source(task, task in GLUE.values(), "the demo has the tasks of GLUE alone")
+        return {split: _demo_table(task, split) for split in ("train", "validation")}
+    names = {
+        "train": ["train"],
+        "validation": [task.validation_split, "validation"],
+        "test": [*task.test_splits[:1], "test"],
+    }
     if data == HUB:
-        return _from_hub(task, task.validation_split if split == "validation" else split), f"{HUB_NAME} {task.name}"
-    path = _file(Path(data), task, split)
-    if path is None:
-        raise InputError(f"{Path(data) / task.name}: must hold {split} as {' or '.join(SUFFIXES)}, does not.")
-    return list(_read(path)), str(path)
+        _require_source(task, task.hub_name is not None, "the hub has no data set of its name")
+        asked = {"train": "train", "validation": task.validation_split}
+        if task.test_splits:
+            asked["test"] = task.test_splits[0]
+        hub_name = task.hub_name or ""
+        return {part: hub_table(HubSet(hub_name, task.hub_config, split)) for part, split in asked.items()}
+    found = folder_tables(Path(data) / task.name)
+    present = {part: [name for name in splits if name in found] for part, splits in names.items()}
+    return {part: found[there[0]] for part, there in present.items() if there}
 
 
-def _from_hub(task: Task, split: str) -> list[Row]:
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # what it warns of stands in the error below
+def _require_source(task: Task, has: bool, reason: str) -> None:
+    if not has:
+        raise InputError(f"--data: must have {task.name}, but {reason}. Give a folder with --data DIR.")
+
+
+def _load_questions(task: Task, data: str) -> TaskData:
+    """Questions of `train` and `validation` (also `dev`), of SQuAD's own files or of rows as the hub's."""
+    if data in (DEMO, HUB):
+        tables = _tables(task, data)
+        return TaskData(*(questions(tables[part].rows(), tables[part].where) for part in ("train", "validation")))
+    folder = Path(data) / task.name
+    found = {part: _question_file(folder, names) for part, names in _QUESTION_FILES.items()}
+    for part, names in _QUESTION_FILES.items():
+        if found[part] is None:
+            raise InputError(f"{folder}: must hold {' or '.join(f'{name}*.json' for name in names)}, does not.")
+    return TaskData(*(read_questions(str(path)) for path in found.values()))
+
+
+def read_questions(source: str) -> list[Question]:
+    """Questions of a file: SQuAD's own JSON, or rows as the hub's in any kind of `finetune.row_files`.
+
+    Raises:
+        InputError: If the file cannot be read, or an answer does not lie where it says.
+    """
+    if Path(source).suffix == ".json" and Path(source).is_file():
+        return read_squad(source)
+    table = next(iter(find_tables(source, "train").values()))
+    return questions(table.rows(("question", "context", "id", "title")), table.where)
+
+
+def _question_file(folder: Path, names: Sequence[str]) -> Path | None:
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    return next((file for name in names for file in files if file.name.startswith(name)), None)
+
+
+def _missing_part(tables: dict[str, Table]) -> str | None:
+    """What a task must have and has not."""
+    if "train" not in tables:
+        return "train"
+    return None if "validation" in tables or "test" in tables else "validation"
+
+
+def _demo_table(task: Task, split: str) -> Table:
+    return Table(where=f"demo {task.name}", read=lambda _: demo.demo_task(task.name, split))
+
+
+def _checked(task: Task, table: Table, *, is_test: bool) -> list[Row]:
+    rows = list(_converted(task, table))
+    check_texts(rows, task.text_fields, table.where)
+    return [_coded(task, row, f"{table.where}: row {number}", is_test) for number, row in enumerate(rows, start=1)]
+
+
+def _converted(task: Task, table: Table) -> Iterator[Row]:
+    """The rows that are read, made of the raw ones."""
+    for number, row in enumerate(table.rows(task.text_fields), start=1):
+        try:
+            yield from (row,) if task.convert is None else task.convert(row)
+        except InputError as error:
+            raise InputError(f"{table.where}: row {number}: {error}") from None
+
+
+def _coded(task: Task, row: Row, where: str, is_test: bool) -> Row:
+    """A row with the code of its label; a test row may have none."""
+    if "label" not in row and not is_test:
+        raise InputError(f"{where} has no 'label'; it has {', '.join(map(str, row))}.")
     try:
-        return list(datasets.load_dataset(HUB_NAME, task.name, split=split))
-    except (OSError, ValueError) as error:
-        reason = first_line(error)
-        raise InputError(
-            f"--data glue: {task.name} cannot be loaded from the hub ({reason}). Give a folder with --data DIR."
-        ) from None
-    finally:
-        logger.setLevel(level)
-
-
-def _file(folder: Path, task: Task, split: str) -> Path | None:
-    """The file of a split: `validation` also under the hub's name for it, such as `validation_matched`."""
-    names = [split] if split == "train" else dict.fromkeys([task.validation_split, split])
-    candidates = (folder / task.name / f"{name}{suffix}" for name in names for suffix in SUFFIXES)
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def _read(path: Path) -> Iterator[Row]:
-    try:
-        if path.suffix == ".jsonl":
-            yield from _read_jsonl(path)
-        elif path.suffix == ".csv":
-            yield from _records(pd.read_csv(path, keep_default_na=False))
-        else:
-            yield from _records(pd.read_parquet(path))
+        code = label_code(task, row.get("label"))
     except InputError as error:
-        raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ').rstrip('.')}.") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: must be UTF-8 text, is not. Convert it first.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, pyarrow.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-
-
-def _records(frame: pd.DataFrame) -> Iterator[Row]:
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise InputError("rows have more fields than the header. Quote texts that hold commas")
-    for row in frame.to_dict("records"):
-        yield {str(column): value for column, value in row.items()}
-
-
-def _read_jsonl(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InputError(f"{path}: line {number} must be a JSON object: {error.msg}.") from None
-            if not isinstance(row, dict):
-                raise InputError(f"{path}: line {number} must be a JSON object, got {line.strip():.40}.")
-            yield row
-
-
-def _check(task: Task, rows: Sequence[Row], where: str) -> None:
-    if not rows:
-        raise InputError(f"{where}: must hold at least one row, holds none.")
-    for number, row in enumerate(rows, start=1):
-        for field in (*task.text_fields, "label"):
-            if field not in row:
-                raise InputError(f"{where}: row {number} has no {field!r}; it has {', '.join(map(str, row))}.")
-        for field in task.text_fields:
-            if not isinstance(row[field], str):
-                raise InputError(f"{where}: row {number}: {field} must be text, got {row[field]!r}.")
-        label = row["label"]
-        if not _valid(task, label):
-            low, high = task.value_range
-            rule = f"a number from {low:g} to {high:g}" if task.is_regression else f"one of {_codes(task)}"
-            raise InputError(f"{where}: row {number}: label of {task.name} must be {rule}, got {label!r}.")
-
-
-def _valid(task: Task, label: object) -> bool:
-    if isinstance(label, bool) or not isinstance(label, int | float):
-        return False
-    if task.is_regression:
-        return task.value_range[0] <= label <= task.value_range[1]  # NaN is in no range
-    return label in range(len(task.labels))
-
-
-def _codes(task: Task) -> str:
-    return ", ".join(f"{code} ({name})" for code, name in enumerate(task.labels))
+        raise InputError(f"{where}: {error}") from None
+    if code is None and not is_test:
+        raise InputError(f"{where}: {label_rule(task)}, got {row['label']!r:.40}.")
+    return without_label(row) if code is None else {**row, "label": code}

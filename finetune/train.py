@@ -4,93 +4,35 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import Dataset, Sampler
 from transformers import (
-    AutoConfig,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    DataCollatorWithPadding,
-    EvalPrediction,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    Trainer,
+    TrainerCallback,
     set_seed,
 )
 
-import design_space.model  # noqa: F401  (registers FlexiBERT with the Auto classes)
-from design_space.errors import InputError, first_line
+from design_space.errors import InputError
 from design_space.model.folder import add_code
 from design_space.model.modeling_flexibert import FlexiBertPreTrainedModel
+from finetune.checkpoint import load_checkpoint
 from finetune.config import FinetuneArguments
 from finetune.data import Row, TaskData
-from finetune.metrics import task_metrics, task_score
-from finetune.sampler import StratifiedSampler
-from finetune.tasks import Task
-from pretrain.callbacks import DivergedError, StepReporter, StopOnDivergence
+from finetune.heads import Head, Reading, head_for
+from finetune.intervals import confidence_intervals
+from finetune.metrics import task_score
+from finetune.precision import without_overflow
+from finetune.repeats import RunOutcome
+from finetune.tasks import Problem, Task
+from finetune.trainer import TaskTrainer, balanced_weights, weighted_loss
+from pretrain.callbacks import DivergedError, StepReporter
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskResult:
-    """Outcome of one task.
-
-    Attributes:
-        task: Its name.
-        score: Mean of the metrics times 100.
-        metrics: Each metric, in [0, 1] or [−1, 1].
-        loss: Mean training loss.
-        num_steps: Optimizer steps made.
-        seconds: Wall-clock time of training and scoring.
-    """
-
-    task: str
-    score: float
-    metrics: dict[str, float]
-    loss: float
-    num_steps: int
-    seconds: float
-
-
-def load_checkpoint(checkpoint: str, task: Task) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load an encoder with a fresh head for a task, and its tokenizer.
-
-    Raises:
-        InputError: If the folder or hub name cannot be loaded.
-    """
-    names = list(task.labels) or ["score"]
-    try:
-        config = AutoConfig.from_pretrained(
-            checkpoint,
-            num_labels=task.num_outputs,
-            id2label=dict(enumerate(names)),
-            label2id={name: code for code, name in enumerate(names)},
-        )
-        model = AutoModelForSequenceClassification.from_pretrained(checkpoint, config=config)
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-    except (OSError, ValueError) as error:
-        reason = first_line(error)
-        raise InputError(f"model: {checkpoint!r} cannot be loaded: {reason}") from None
-    return model, tokenizer
-
-
-class TaskTrainer(Trainer):
-    """The Trainer with `FinetuneArguments.stratify`."""
-
-    args: FinetuneArguments
-
-    def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[int] | None:
-        if not self.args.stratify:
-            return super()._get_train_sampler(train_dataset)
-        rows: Any = self.train_dataset if train_dataset is None else train_dataset
-        return StratifiedSampler([row["labels"] for row in rows], self.args.seed)
 
 
 def finetune(
@@ -98,10 +40,13 @@ def finetune(
     task: Task,
     data: TaskData,
     arguments: FinetuneArguments,
-    max_seq_length: int = 128,
+    reading: Reading | None = None,
     save_to: str | None = None,
     report: Callable[[int, int], None] | None = None,
-) -> TaskResult:
+    trains: bool = True,
+    with_intervals: bool = False,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> RunOutcome:
     """Train on a task's training rows and score the validation rows.
 
     Args:
@@ -109,52 +54,119 @@ def finetune(
         task: What to learn.
         data: Its rows.
         arguments: Of the Trainer.
-        max_seq_length: Tokens after which a pair is cut.
+        reading: How texts become tokens; None: up to 128 of them.
         save_to: Folder for the fine-tuned model and tokenizer; not kept where None.
         report: Told each step and the number of steps.
+        trains: Else the checkpoint is scored as it is.
+        with_intervals: Resample the validation rows for confidence intervals.
+        callbacks: Further ones of the Trainer.
 
     Raises:
-        InputError: If the checkpoint cannot be loaded.
+        InputError: If the checkpoint cannot be loaded, or an option is not for this kind of task.
         DivergedError: If loss or predictions are not finite.
     """
     start = time.monotonic()
-    set_seed(arguments.seed)
-    model, tokenizer = load_checkpoint(checkpoint, task)
-    longest = getattr(model.config, "max_position_embeddings", None)
-    if longest is not None and max_seq_length > longest:
-        _logger.warning(
-            "max_seq_length %d: the checkpoint has %d positions; texts are cut there.", max_seq_length, longest
+    require_fitting(task, arguments)
+
+    def run(given: FinetuneArguments) -> RunOutcome:
+        set_seed(given.seed)
+        model, tokenizer = load_checkpoint(checkpoint, task)
+        head = head_for(task, tokenizer, within_positions(reading or Reading(), model))
+        if task.is_regression and trains:
+            _start_at_mean(model, data.train)
+        trainer = _trainer(model, head, data if trains else replace(data, train=[]), given, report, callbacks)
+        loss, num_steps = _train(trainer, task) if trains else (None, 0)
+        outcome = head.outcome(data.validation, trainer.outputs())
+        if save_to is not None:
+            _save(trainer, tokenizer, Path(save_to))
+        return RunOutcome(
+            task=task.name,
+            seed=given.seed,
+            score=task_score(outcome.metrics),
+            metrics=outcome.metrics,
+            loss=loss,
+            num_steps=num_steps,
+            seconds=time.monotonic() - start,
+            intervals=confidence_intervals(outcome.units, given.seed) if with_intervals and outcome.units else {},
+            details=outcome.details,
         )
-        max_seq_length = longest
-    if task.is_regression:
-        _start_at_mean(model, data.train)
-    trainer = TaskTrainer(
+
+    return without_overflow(run, arguments)
+
+
+def require_fitting(task: Task, arguments: FinetuneArguments) -> None:
+    """Refuse options that are not for this kind of task.
+
+    Raises:
+        InputError: With the option's name.
+    """
+    is_labelled = task.problem is Problem.CLASSIFICATION
+    refused = {
+        "--class_weights balanced": arguments.class_weights == "balanced" and not is_labelled,
+        "--label_smoothing_factor": arguments.label_smoothing_factor > 0 and task.problem is not Problem.CLASSIFICATION,
+        "--train_sampling_strategy stratified": arguments.train_sampling_strategy == "stratified"
+        and task.problem is Problem.ANSWER,
+    }
+    for option, is_refused in refused.items():
+        if is_refused:
+            raise InputError(f"{option}: is for tasks with labels, {task.name} is a {task.problem} task. Leave it out.")
+
+
+def within_positions(reading: Reading, model: PreTrainedModel) -> Reading:
+    """Cut texts where the checkpoint's positions end, and warn where that is before the asked length."""
+    longest = getattr(model.config, "max_position_embeddings", None)
+    if longest is None or reading.max_seq_length <= longest:
+        return reading
+    _logger.warning(
+        "max_seq_length %d: the checkpoint has %d positions; texts are cut there.", reading.max_seq_length, longest
+    )
+    return replace(reading, max_seq_length=longest)
+
+
+def _trainer(
+    model: PreTrainedModel,
+    head: Head,
+    data: TaskData,
+    arguments: FinetuneArguments,
+    report: Callable[[int, int], None] | None,
+    callbacks: Sequence[TrainerCallback],
+) -> TaskTrainer:
+    train = head.features(data.train, for_training=True) if data.train else []
+    weights = None
+    if train and arguments.class_weights == "balanced":
+        weights = balanced_weights([feature["labels"] for feature in train], head.task.num_outputs)
+    return TaskTrainer(
         model=model,
         args=arguments,
-        data_collator=DataCollatorWithPadding(tokenizer),
-        train_dataset=encode(data.train, task, tokenizer, max_seq_length),
-        eval_dataset=encode(data.validation, task, tokenizer, max_seq_length),
-        compute_metrics=lambda prediction: task_metrics(task, *_predictions(task, prediction)),
-        callbacks=[StopOnDivergence(), *([StepReporter(report)] if report else [])],
+        data_collator=head.collator,
+        train_dataset=train,
+        eval_dataset=head.features(data.validation, for_training=False),
+        score=lambda logits: head.outcome(data.validation, logits).metrics,
+        compute_loss_func=None if weights is None else weighted_loss(weights, arguments.label_smoothing_factor),
+        title=f"{head.task.name}, seed {arguments.seed}: ",
+        callbacks=[*callbacks, *([StepReporter(report)] if report else [])],
     )
+
+
+def _save(trainer: TaskTrainer, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Model and tokenizer, which loses the length at which this run cut its texts."""
+    trainer.save_model(str(folder))
+    if not trainer.is_world_process_zero():
+        return
+    if (backend := getattr(tokenizer, "backend_tokenizer", None)) is not None:
+        backend.no_truncation()
+        backend.no_padding()
+    tokenizer.save_pretrained(folder)
+    if isinstance(trainer.model, FlexiBertPreTrainedModel):
+        add_code(folder)
+
+
+def _train(trainer: TaskTrainer, task: Task) -> tuple[float, int]:
+    """Mean loss and number of steps."""
     output = trainer.train()
     if not math.isfinite(output.training_loss):
         raise DivergedError(f"{task.name}: mean loss is {output.training_loss} after {output.global_step} steps")
-    evaluated = trainer.evaluate()
-    values = {name: float(evaluated[f"eval_{name}"]) for name in task.metrics}
-    if save_to is not None:
-        trainer.save_model(save_to)
-        tokenizer.save_pretrained(save_to)
-        if isinstance(model, FlexiBertPreTrainedModel):
-            add_code(Path(save_to))
-    return TaskResult(
-        task=task.name,
-        score=task_score(values),
-        metrics=values,
-        loss=output.training_loss,
-        num_steps=output.global_step,
-        seconds=time.monotonic() - start,
-    )
+    return output.training_loss, output.global_step
 
 
 @torch.no_grad()
@@ -163,25 +175,3 @@ def _start_at_mean(model: PreTrainedModel, rows: Sequence[Row]) -> None:
     *_, output = (module for module in model.modules() if isinstance(module, nn.Linear) and module.out_features == 1)
     if output.bias is not None:
         output.bias.fill_(float(np.mean([row["label"] for row in rows])))
-
-
-def encode(
-    rows: Sequence[Row], task: Task, tokenizer: PreTrainedTokenizerBase, max_seq_length: int
-) -> list[dict[str, Any]]:
-    """Token ids, masks and labels of some rows; not padded."""
-    texts = [[row[field] for row in rows] for field in task.text_fields]
-    encoded = tokenizer(*texts, truncation=True, max_length=max_seq_length)
-    labels = [float(row["label"]) if task.is_regression else int(row["label"]) for row in rows]
-    columns = list(encoded)
-    return [
-        {**dict(zip(columns, values, strict=True)), "labels": label}
-        for *values, label in zip(*(encoded[column] for column in columns), labels, strict=True)
-    ]
-
-
-def _predictions(task: Task, prediction: EvalPrediction) -> tuple[Any, Any]:
-    logits = np.asarray(prediction.predictions)
-    if not np.isfinite(logits).all():
-        raise DivergedError(f"{task.name}: predictions are not finite")
-    values = logits.squeeze(-1) if task.is_regression else logits.argmax(axis=-1)
-    return values, np.asarray(prediction.label_ids)

@@ -3,9 +3,7 @@
 import contextlib
 import json
 import logging
-import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from design_space.command_line import INTERRUPTED, exit_code
 from design_space.errors import InputError
+from design_space.files import require_writable
 from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
 from pretrain.budget import Budget
 from pretrain.cache import packed, trained_tokenizer
@@ -50,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _train(config: PretrainConfig, training: PretrainArguments) -> int:
     folder, run = Path(training.output_dir), _run(config, training)
-    _check_writable(folder)
+    require_writable(folder)
     if _is_finished(folder, run):
         _tell(json.loads((folder / RESULT_FILE).read_text("utf-8")), folder, config.json)
         return 0
@@ -102,20 +101,6 @@ def _run(config: PretrainConfig, training: PretrainArguments) -> Run:
         resume=config.resume,
         shows_progress=not training.disable_tqdm,
     )
-
-
-def _check_writable(folder: Path) -> None:
-    """Refuse a folder that could not be made, or not be written to."""
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
-    if not there.is_dir():
-        raise InputError(f"--output_dir: {folder} must be a folder, but {there} is none. Give another.")
-    try:  # permissions do not tell it all: a file system may be read-only, or refuse folders
-        with tempfile.TemporaryDirectory(prefix=".writable.", dir=there):
-            pass
-    except OSError:
-        raise InputError(
-            f"--output_dir: {folder} must be a folder to write to, but {there} is not. Give another."
-        ) from None
 
 
 def _is_finished(folder: Path, run: Run) -> bool:

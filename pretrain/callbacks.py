@@ -73,16 +73,22 @@ class Last(TrainerCallback):
 
 
 class ProgressReport(TrainerCallback):
-    """A bar with loss, tokens a second and time left; lines where there is no terminal.
+    """A bar with loss, speed and time left; lines where there is no terminal.
 
     Args:
-        tokens_per_step: Of all processes together.
+        per_step: Tokens or rows a step, of all processes together.
         share: Share of the budget that is used, of a step; steps over steps, or the clock's.
+        unit: What `per_step` counts.
+        title: Stands before each line.
     """
 
-    def __init__(self, tokens_per_step: int, share: Callable[[TrainerState], float]) -> None:
-        self._tokens_per_step = tokens_per_step
+    def __init__(
+        self, per_step: int, share: Callable[[TrainerState], float], *, unit: str = "tokens", title: str = ""
+    ) -> None:
+        self._per_step = per_step
         self._share = share
+        self._unit = unit
+        self._title = title
         self._console = Console(file=sys.stderr)
         self._loss = math.nan
 
@@ -92,9 +98,9 @@ class ProgressReport(TrainerCallback):
         """Show the bar."""
         self._began, self._first_step, self._last_line = time.monotonic(), state.global_step, time.monotonic()
         columns = (
-            TextColumn("step {task.fields[step]}"),
+            TextColumn(self._title + "step {task.fields[step]}"),
             BarColumn(),
-            TextColumn("{task.fields[loss]}{task.fields[speed]:,.0f} tokens/s"),
+            TextColumn("{task.fields[loss]}{task.fields[speed]:,.0f} " + f"{self._unit}/s"),
             TimeRemainingColumn(),
         )
         self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
@@ -115,12 +121,13 @@ class ProgressReport(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Move the bar, or write a line now and then."""
         elapsed, share = time.monotonic() - self._began, min(1.0, self._share(state))
-        speed = (state.global_step - self._first_step) * self._tokens_per_step / max(elapsed, 1e-9)
+        speed = (state.global_step - self._first_step) * self._per_step / max(elapsed, 1e-9)
         loss = "" if math.isnan(self._loss) else f"loss {self._loss:.3f}, "  # until one is logged
         self._bar.update(self._task, completed=share, step=state.global_step, loss=loss, speed=speed)
         if not self._console.is_terminal and time.monotonic() - self._last_line >= _LINE_SECONDS:
             self._last_line = time.monotonic()
-            self._console.print(f"step {state.global_step}, {share:.0%}: {loss}{speed:,.0f} tokens/s", highlight=False)
+            line = f"{self._title}step {state.global_step}, {share:.0%}: {loss}{speed:,.0f} {self._unit}/s"
+            self._console.print(line, highlight=False)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

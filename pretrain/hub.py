@@ -60,7 +60,7 @@ class HubSet:
         try:
             return str(dataset_info(self.name, timeout=_TIMEOUT_S).sha)
         except Exception as error:  # of whichever HTTP library the hub's client uses
-            raise self._unreadable(error) from None
+            raise self.unreadable(error) from None
 
     def documents(self, column: str = "text") -> Iterator[str]:
         """Documents in the order of the set, without surrounding white space; empty ones are left out.
@@ -77,9 +77,10 @@ class HubSet:
         except InputError:
             raise
         except Exception as error:  # likewise, and anything that a file of the set can raise
-            raise self._unreadable(error) from None
+            raise self.unreadable(error) from None
 
-    def _unreadable(self, error: Exception) -> InputError:
+    def unreadable(self, error: Exception) -> InputError:
+        """The refusal that tells of an error, and what to give instead."""
         reason = first_line(error).rstrip(".")
         return InputError(
             f"{self}: the hub data set cannot be read ({reason}). "

@@ -8,7 +8,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -52,18 +52,29 @@ def read_file(path: Path, column: str = "text") -> Iterator[str]:
         InputError: If the file is damaged, binary or not UTF-8, has not the column, or holds no document.
     """
     holds_any = False
-    try:
+    with damage_refused(path):
         for text in _texts(path, column):
             for document in pieces(text):
                 holds_any = True
                 yield document
+    if not holds_any:
+        raise InputError(f"{path}: must hold at least one document, is empty. Leave it out.")
+
+
+@contextmanager
+def damage_refused(path: Path) -> Iterator[None]:
+    """Read a file, and turn what the decoders say of damage into a refusal that names the file.
+
+    Raises:
+        InputError: If the file is damaged, or is text that is not UTF-8, with the line.
+    """
+    try:
+        yield
     except UnicodeDecodeError:
         raise InputError(_why_not_text(path)) from None
     except (OSError, pa.ArrowException) as error:
         reason = first_line(error).rstrip(".")
         raise InputError(f"{path}: must be a whole {path.suffix} file, is not ({reason}). Copy it again.") from None
-    if not holds_any:
-        raise InputError(f"{path}: must hold at least one document, is empty. Leave it out.")
 
 
 def _texts(path: Path, column: str) -> Iterator[str]:
@@ -109,17 +120,22 @@ def _rows_of_lines(path: Path) -> Iterator[tuple[int, str]]:
         yield number, line
 
 
-def _jsonl(path: Path, column: str) -> Iterator[str]:
+def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """Filled lines of a `.jsonl` file, each as (file and line, object); None for a line that is no JSON object."""
     for number, line in _rows_of_lines(path):
         if not line.strip():
             continue
-        where = f"{path}: line {number}"
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
             row = None
-        if not isinstance(row, dict) or column not in row:
-            there = f", has {', '.join(map(repr, row))}.{nearest(column, row)}" if isinstance(row, dict) else "."
+        yield f"{path}: line {number}", row if isinstance(row, dict) else None
+
+
+def _jsonl(path: Path, column: str) -> Iterator[str]:
+    for where, row in json_lines(path):
+        if row is None or column not in row:
+            there = f", has {', '.join(map(repr, row))}.{nearest(column, row)}" if row is not None else "."
             raise InputError(f"{where} must be a JSON object with the field {column!r}{there}")
         text = checked_text(row[column], where, column)
         try:
@@ -129,21 +145,31 @@ def _jsonl(path: Path, column: str) -> Iterator[str]:
         yield text
 
 
-def _csv(path: Path, column: str, delimiter: str) -> Iterator[str]:
-    """Cells of a column; a quoted cell may hold line breaks and delimiters."""
+def delimited_lines(path: Path, delimiter: str) -> Iterator[tuple[str, list[str]]]:
+    """Filled rows of a `.csv` or `.tsv` file, the header first, each as (file and last line, cells).
+
+    A quoted cell may hold line breaks and delimiters.
+
+    Raises:
+        InputError: If quotes are not closed or stand within a cell, with the line.
+    """
     csv.field_size_limit(MAX_ROW_CHARS)  # the module has one limit for all readers, far too low for documents
     rows = csv.reader((line for _, line in _rows_of_lines(path)), delimiter=delimiter, strict=True)
     try:
-        filled = filter(None, rows)
-        header = next(filled, None)
-        position = 0 if header is None else column_position(column, header, str(path))
-        for row in filled:
-            if len(row) <= position:
-                where = f"{path}: line {rows.line_num}"
-                raise InputError(f"{where}: must have a cell for {column!r}, has {len(row)} cells. Mend the line.")
-            yield row[position]
+        for cells in filter(None, rows):
+            yield f"{path}: line {rows.line_num}", cells
     except csv.Error as error:
         raise InputError(f"{path}: line {rows.line_num}: must be {delimiter!r}-separated cells ({error}).") from None
+
+
+def _csv(path: Path, column: str, delimiter: str) -> Iterator[str]:
+    rows = delimited_lines(path, delimiter)
+    _, header = next(rows, ("", None))
+    position = 0 if header is None else column_position(column, header, str(path))
+    for where, cells in rows:
+        if len(cells) <= position:
+            raise InputError(f"{where}: must have a cell for {column!r}, has {len(cells)} cells. Mend the line.")
+        yield cells[position]
 
 
 def _parquet(path: Path, column: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from boshnas.trial import Decision, Proposal, Status, Trial
 from boshnas.worker import FinetuneSettings, Settings
 from design_space.counts import num_parameters
 from design_space.model.presets import preset
-from finetune.train import TaskResult
+from finetune.repeats import RunOutcome
 from pretrain.config import load_recipe
 
 TINY = preset("bert_tiny")
@@ -25,7 +25,7 @@ TRIAL = Trial(
     score=61.256,
     task_scores={"sst2": 70.5, "cola": 52.012},
 )
-SST2 = TaskResult(task="sst2", score=71.5, metrics={"accuracy": 0.715}, loss=0.5, num_steps=2, seconds=1.0)
+SST2 = RunOutcome(task="sst2", seed=0, score=71.5, metrics={"accuracy": 0.715}, loss=0.5, num_steps=2, seconds=1.0)
 
 
 def card(data: str = "demo", **changes: Any) -> str:
@@ -57,7 +57,7 @@ def front_matter(text: str) -> Any:
 
 
 @pytest.mark.parametrize("task_result", [None, SST2])
-def test_demo_scores_never_stand_without_the_word_demo(task_result: TaskResult | None):
+def test_demo_scores_never_stand_without_the_word_demo(task_result: RunOutcome | None):
     lines = card(task_result=task_result).splitlines()
     scored = [line for line in lines if re.search(r"61\.26|70\.50|52\.01|71\.50", line)]
     assert len(scored) == (3 if task_result is None else 4)
@@ -113,7 +113,9 @@ def test_scores_stand_in_the_front_matter_as_the_hub_lists_them():
 
 
 def test_a_mean_of_two_metrics_is_named_as_such():
-    mrpc = TaskResult(task="mrpc", score=80.0, metrics={"accuracy": 0.7, "f1": 0.9}, loss=0.5, num_steps=2, seconds=1.0)
+    mrpc = RunOutcome(
+        task="mrpc", seed=0, score=80.0, metrics={"accuracy": 0.7, "f1": 0.9}, loss=0.5, num_steps=2, seconds=1.0
+    )
     (result,) = front_matter(card(task_result=mrpc))["model-index"][0]["results"]
     assert result["dataset"]["name"] == "demo mrpc"
     assert result["metrics"] == [{"type": "glue", "value": 80.0, "name": "mean of accuracy and f1, in percent"}]

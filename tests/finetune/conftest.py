@@ -56,8 +56,14 @@ def arguments(tmp_path: Path) -> Callable[..., FinetuneArguments]:
     """Maker of quick arguments."""
 
     def make(**kwargs: Any) -> FinetuneArguments:
-        settings = {"max_steps": 40, "learning_rate": 1e-2, "per_device_train_batch_size": 16, "seed": 1}
-        return FinetuneArguments(output_dir=str(tmp_path / "out"), use_cpu=True, disable_tqdm=True, **settings | kwargs)
+        settings = {
+            "disable_tqdm": True,
+            "max_steps": 40,
+            "learning_rate": 1e-2,
+            "per_device_train_batch_size": 16,
+            "seed": 1,
+        }
+        return FinetuneArguments(output_dir=str(tmp_path / "out"), use_cpu=True, **settings | kwargs)
 
     return make
 

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import datasets
 import pytest
 
 from design_space.errors import InputError
@@ -12,6 +14,7 @@ from finetune import data as data_module
 from finetune.data import available_tasks, load_task
 from finetune.demo import demo_task
 from finetune.tasks import GLUE
+from pretrain import hub
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 # Rows of training and validation, from the README of the data.
@@ -24,13 +27,18 @@ REAL = {
     "qnli": (4_463, 1_000),
     "wnli": (635, 71),
 }
+Rows = list[dict[str, Any]]
 Writer = Callable[..., str]
 
-SST2 = [{"sentence": "fine, 'really' \"so\"", "label": 1}, {"sentence": "NA", "label": 0}, {"sentence": "", "label": 1}]
+SST2 = [
+    {"sentence": "fine, 'really' \"so\"", "label": 1},
+    {"sentence": "NA", "label": 0},
+    {"sentence": "12", "label": 1},
+]
 STSB = [
     {"sentence1": "a é", "sentence2": "null", "label": 0.0},
     {"sentence1": "b", "sentence2": "12", "label": 3.25},
-    {"sentence1": "c", "sentence2": "d", "label": 5.0},
+    {"sentence1": "c", "sentence2": "", "label": 5.0},
 ]
 MNLI = [{"premise": "a", "hypothesis": "b", "label": label} for label in (0, 1, 2)]
 
@@ -63,7 +71,7 @@ def test_another_split_does_not_stand_for_validation(
     folder = write_task(name, rows, rows, validation_name=split)
     write_task("sst2", SST2, SST2)
     assert available_tasks(folder) == [GLUE["sst2"]]
-    with pytest.raises(InputError, match=f"{name}: must hold validation as .jsonl or .csv or .parquet, does not"):
+    with pytest.raises(InputError, match=f"{name}: must hold validation as .jsonl or .csv or .*, does not"):
         load_task(GLUE[name], folder)
 
 
@@ -134,6 +142,26 @@ def test_a_missing_value_of_a_parquet_file_is_refused(write_task: Writer):
         load_task(GLUE["sst2"], folder)
 
 
+@pytest.mark.parametrize("text", ["", " \t"])
+def test_a_row_without_any_text_is_refused_with_its_number(write_task: Writer, text: str):
+    folder = write_task("sst2", [*SST2, {"sentence": text, "label": 1}], SST2)
+    with pytest.raises(
+        InputError, match=r"train\.jsonl: row 4 must have a text in sentence, is empty. Leave the row out"
+    ):
+        load_task(GLUE["sst2"], folder)
+    folder = write_task("stsb", STSB, [*STSB, {"sentence1": text, "sentence2": text, "label": 1.0}])
+    with pytest.raises(
+        InputError, match=r"validation\.jsonl: row 4 must have a text in sentence1 or sentence2, is empty"
+    ):
+        load_task(GLUE["stsb"], folder)
+
+
+def test_half_a_surrogate_pair_is_no_text(write_task: Writer):
+    folder = write_task("sst2", [{"sentence": "x \ud800", "label": 1}], SST2)
+    with pytest.raises(InputError, match=r"train\.jsonl: row 1: sentence must be text, got 'x \\ud800'"):
+        load_task(GLUE["sst2"], folder)
+
+
 @pytest.mark.parametrize("line", ['{"sentence": "x', "[1]", "3", "null"])
 def test_a_broken_line_is_refused_with_its_number(write_task: Writer, line: str):
     content = f"{json.dumps(SST2[0])}\n\n{line}\n".encode()
@@ -146,7 +174,7 @@ def test_a_broken_line_is_refused_with_its_number(write_task: Writer, line: str)
     ("suffix", "content"), [(".jsonl", b""), (".jsonl", b"\n \n"), (".csv", b"sentence,label\n"), (".csv", b"")]
 )
 def test_an_empty_file_is_refused(write_task: Writer, suffix: str, content: bytes):
-    with pytest.raises(InputError, match=f"train{suffix}: (must hold at least one row, holds none|cannot be read)"):
+    with pytest.raises(InputError, match=f"train{suffix}: must hold at least one row, holds none"):
         load_task(GLUE["sst2"], write_task("sst2", content, SST2, suffix))
 
 
@@ -154,25 +182,25 @@ def test_an_empty_file_is_refused(write_task: Writer, suffix: str, content: byte
     ("suffix", "text"), [(".jsonl", '{"sentence": "é", "label": 1}'), (".csv", "sentence,label\né,1\n")]
 )
 def test_what_is_not_utf8_is_refused(write_task: Writer, suffix: str, text: str):
-    with pytest.raises(InputError, match=f"train{suffix}: must be UTF-8 text, is not. Convert it first"):
+    with pytest.raises(InputError, match=f"train{suffix}: line .*: must be UTF-8 text, is not. Convert it first"):
         load_task(GLUE["sst2"], write_task("sst2", text.encode("latin-1"), SST2, suffix))
 
 
 def test_a_ragged_csv_is_refused(write_task: Writer):
     content = b"sentence,label\na,1\nb,1,2,3\n"
-    with pytest.raises(InputError, match=r"train\.csv: cannot be read: "):
+    with pytest.raises(InputError, match=r"train\.csv: line 3 must have 2 cells as the header has, has 4"):
         load_task(GLUE["sst2"], write_task("sst2", content, SST2, ".csv"))
 
 
 def test_a_csv_with_a_comma_too_many_in_every_row_is_refused(write_task: Writer):
     content = b"sentence,label\nthe cat, it ran,1\nthe dog, it ran,0\n"
-    with pytest.raises(InputError, match=r"train\.csv"):
+    with pytest.raises(InputError, match=r"train\.csv: line 2 must have 2 cells .*Quote texts that hold ','"):
         load_task(GLUE["sst2"], write_task("sst2", content, SST2, ".csv"))
 
 
 @pytest.mark.parametrize("content", [b"", b"no parquet"])
 def test_a_broken_parquet_file_is_refused(write_task: Writer, content: bytes):
-    with pytest.raises(InputError, match=r"train\.parquet: cannot be read: "):
+    with pytest.raises(InputError, match=r"train\.parquet: must be a whole \.parquet file, is not "):
         load_task(GLUE["sst2"], write_task("sst2", content, SST2, ".parquet"))
 
 
@@ -193,10 +221,88 @@ def test_an_absent_folder_is_refused(tmp_path: Path):
 
 
 def test_an_absent_task_of_a_folder_is_refused(write_task: Writer):
-    with pytest.raises(InputError, match="cola: must hold train as .jsonl or .csv or .parquet, does not"):
+    with pytest.raises(InputError, match="cola: must hold train as .jsonl or .csv or .*, does not"):
         load_task(GLUE["cola"], write_task("sst2", SST2, SST2))
 
 
+TEST: Rows = [
+    {"sentence": "known", "label": 1},
+    {"sentence": "hidden", "label": -1},
+    {"sentence": "null", "label": None},
+    {"sentence": "absent"},
+]
+
+
+def test_test_rows_are_read_where_asked_for_and_may_lack_labels(write_task: Writer):
+    folder = write_task("sst2", SST2, SST2)
+    assert load_task(GLUE["sst2"], folder, with_test=True).test is None
+    write_task("sst2", SST2, TEST, validation_name="test")
+    assert load_task(GLUE["sst2"], folder).test is None
+    assert load_task(GLUE["sst2"], folder, with_test=True).test == [
+        TEST[0],
+        *({"sentence": text} for text in ("hidden", "null", "absent")),
+    ]
+
+
+def test_test_rows_may_have_the_name_of_the_hub(write_task: Writer):
+    folder = write_task("mnli", MNLI, MNLI)
+    write_task("mnli", MNLI, MNLI[:2], validation_name="test")
+    write_task("mnli", MNLI, [{**MNLI[0], "label": -1}], validation_name="test_matched")
+    assert load_task(GLUE["mnli"], folder, with_test=True).test == [{"premise": "a", "hypothesis": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"sentence": "x", "label": 2}, "label of sst2 must be one of 0"),
+        ({"sentence": "", "label": 1}, "must have a text in sentence"),
+    ],
+)
+def test_test_rows_are_checked_too(write_task: Writer, row: dict[str, Any], message: str):
+    folder = write_task("sst2", SST2, SST2)
+    write_task("sst2", SST2, [SST2[0], row], validation_name="test")
+    with pytest.raises(InputError, match=rf"test\.jsonl: row 2:? {message}"):
+        load_task(GLUE["sst2"], folder, with_test=True)
+
+
+@pytest.mark.parametrize("with_test", [False, True])
+def test_without_validation_rows_a_tenth_of_training_is_drawn(write_task: Writer, with_test: bool):
+    rows = [{"sentence": f"row {number}", "label": number % 2} for number in range(100)]
+    folder = write_task("sst2", rows, TEST, validation_name="test")
+    assert available_tasks(folder) == [GLUE["sst2"]]
+    first = load_task(GLUE["sst2"], folder, with_test=with_test)
+    assert (len(first.train), len(first.validation), len(first.test or ())) == (90, 10, 4 * with_test)
+    assert sorted(row["label"] for row in first.validation) == [0] * 5 + [1] * 5
+    assert sorted([*first.train, *first.validation], key=rows.index) == rows
+    assert load_task(GLUE["sst2"], folder, with_test=with_test) == first
+    assert load_task(GLUE["sst2"], folder, seed=1).validation != first.validation
+    write_task("sst2", rows[:49], TEST, validation_name="test")
+    with pytest.raises(InputError, match=r"train\.jsonl: must have at least 50 different texts .* has 49"):
+        load_task(GLUE["sst2"], folder)
+
+
+def test_nothing_is_drawn_where_a_file_seems_to_hold_validation_rows(write_task: Writer):
+    write_task("sst2", SST2, TEST, validation_name="test")
+    folder = write_task("sst2", SST2, SST2, validation_name="dev")
+    with pytest.raises(InputError, match="sst2: must have its validation rows under the name validation, has dev"):
+        load_task(GLUE["sst2"], folder)
+
+
+def test_a_task_may_be_a_saved_data_set(tmp_path: Path):
+    parts = {"train": MNLI, "validation_matched": MNLI[:2], "test_matched": MNLI[:1]}
+    saved = datasets.DatasetDict({name: datasets.Dataset.from_list(rows) for name, rows in parts.items()})
+    saved.save_to_disk(tmp_path / "mnli")
+    assert available_tasks(str(tmp_path)) == [GLUE["mnli"]]
+    loaded = load_task(GLUE["mnli"], str(tmp_path), with_test=True)
+    assert (loaded.train, loaded.validation, loaded.test) == (MNLI, MNLI[:2], MNLI[:1])
+
+
+@pytest.fixture
+def hub_in_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "dataset_info", lambda name, timeout: SimpleNamespace(sha="0"))
+
+
+@pytest.mark.usefixtures("hub_in_reach")
 def test_the_hub_is_asked_for_the_split_that_is_scored(monkeypatch: pytest.MonkeyPatch):
     asked = []
 
@@ -204,16 +310,19 @@ def test_the_hub_is_asked_for_the_split_that_is_scored(monkeypatch: pytest.Monke
         asked.append((name, task, split))
         return MNLI if split == "train" else MNLI[:2]
 
-    monkeypatch.setattr(data_module.datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     loaded = load_task(GLUE["mnli"], "glue")
     assert asked == [("nyu-mll/glue", "mnli", "train"), ("nyu-mll/glue", "mnli", "validation_matched")]
-    assert (loaded.train, loaded.validation) == (MNLI, MNLI[:2])
+    assert (loaded.train, loaded.validation, loaded.test) == (MNLI, MNLI[:2], None)
+    assert load_task(GLUE["mnli"], "glue", with_test=True).test == MNLI[:2]
+    assert asked[-1] == ("nyu-mll/glue", "mnli", "test_matched")
 
 
+@pytest.mark.usefixtures("hub_in_reach")
 def test_a_row_of_the_hub_without_a_label_is_refused(monkeypatch: pytest.MonkeyPatch):
     # The hidden labels of the test splits are −1.
-    monkeypatch.setattr(data_module.datasets, "load_dataset", lambda *_, split: [{**MNLI[0], "label": -1}])
-    with pytest.raises(InputError, match="^nyu-mll/glue mnli: row 1: label of mnli must be one of .*got -1"):
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, split: [{**MNLI[0], "label": -1}])
+    with pytest.raises(InputError, match="^nyu-mll/glue:mnli@train: row 1: label of mnli must be one of .*got -1"):
         load_task(GLUE["mnli"], "glue")
 
 
@@ -234,19 +343,22 @@ def fail_with(error: Exception) -> Callable[..., Any]:
     ],
     ids=lambda error: type(error).__name__,
 )
+@pytest.mark.usefixtures("hub_in_reach")
 def test_a_hub_out_of_reach_is_told_in_one_line_with_the_way_out(monkeypatch: pytest.MonkeyPatch, error: Exception):
-    monkeypatch.setattr(data_module.datasets, "load_dataset", fail_with(error))
+    monkeypatch.setattr(datasets, "load_dataset", fail_with(error))
     message = (
-        r"^--data glue: cola cannot be loaded from the hub \(Couldn't reach the hub\)\. Give a folder with --data DIR"
+        r"^nyu-mll/glue:cola@train: the hub data set cannot be read \(Couldn't reach the hub\)\. "
+        "Check name and network, or give a file or folder that exists"
     )
     with pytest.raises(InputError, match=message) as caught:
         load_task(GLUE["cola"], "glue")
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("hub_in_reach")
 def test_a_hub_that_fails_without_a_word_is_told_too(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(data_module.datasets, "load_dataset", fail_with(ConnectionError()))
-    with pytest.raises(InputError, match="cola cannot be loaded from the hub"):
+    monkeypatch.setattr(datasets, "load_dataset", fail_with(ConnectionError()))
+    with pytest.raises(InputError, match=r"cola@train: the hub data set cannot be read \(ConnectionError\)"):
         load_task(GLUE["cola"], "glue")
 
 

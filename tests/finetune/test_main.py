@@ -1,4 +1,4 @@
-"""`python -m finetune`, in this process: its table, its files, and every refusal at the door."""
+"""`python -m finetune`, in this process: what each of its commands prints, keeps and refuses."""
 
 import json
 import runpy
@@ -12,27 +12,33 @@ from transformers.utils import logging as transformers_logging
 from design_space.command_line import exit_code
 from design_space.errors import InputError
 from finetune import __main__ as command
-from finetune.__main__ import main, table
+from finetune import runs
+from finetune.__main__ import main
 from finetune.data import TaskData
-from finetune.glue import GlueResult
-from finetune.train import TaskResult
+
+Flags = Callable[..., list[str]]
+WriteTask = Callable[..., str]
 
 
 @pytest.fixture
-def flags(checkpoint: str) -> Callable[..., list[str]]:
-    """A small run's flags, further ones appended."""
+def flags(checkpoint: str) -> Flags:
+    """A small run's flags, further ones appended; a first word may be a benchmark's."""
     base = {
         "--model_name_or_path": checkpoint,
         "--task_name": "sst2",
+        "--data": "demo",
         "--max_seq_length": "32",
         "--max_train_samples": "32",
         "--max_eval_samples": "16",
         "--max_steps": "2",
         "--use_cpu": "true",
+        "--disable_tqdm": "true",
     }
 
-    def make(*further: str, without: tuple[str, ...] = ()) -> list[str]:
-        return [word for flag, value in base.items() if flag not in without for word in (flag, value)] + list(further)
+    def make(*further: str, without: tuple[str, ...] = (), benchmark: str | None = None) -> list[str]:
+        left_out = {*without, *(word for word in further if word in base), *(["--task_name"] if benchmark else [])}
+        words = [word for flag, value in base.items() if flag not in left_out for word in (flag, value)]
+        return [*([benchmark] if benchmark else []), *words, *further]
 
     return make
 
@@ -40,7 +46,23 @@ def flags(checkpoint: str) -> Callable[..., list[str]]:
 @pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail where a run that must be refused begins."""
-    monkeypatch.setattr(command, "finetune_tasks", lambda *_, **__: pytest.fail("began to train"))
+    monkeypatch.setattr(runs, "finetune", lambda *_, **__: pytest.fail("began to train"))
+
+
+@pytest.fixture
+def two_tasks(write_task: WriteTask, separable: TaskData) -> str:
+    """A folder with cola and sst2."""
+    write_task("sst2", separable.train, separable.validation)
+    return write_task("cola", separable.train, separable.validation)
+
+
+@pytest.fixture
+def own_file(tmp_path: Path) -> Path:
+    """A hundred rows whose label is in their text, as CSV."""
+    file = tmp_path / "own.csv"
+    lines = [f"the {word} dog ran {number} ,{word}" for number in range(50) for word in ("happy", "sad")]
+    file.write_text("\n".join(["text,mood", *lines]) + "\n")
+    return file
 
 
 @pytest.fixture
@@ -48,80 +70,221 @@ def logging_level() -> Iterator[None]:
     before = transformers_logging.get_verbosity()
     yield
     transformers_logging.set_verbosity(before)
+    transformers_logging.enable_progress_bar()
 
 
-def outcome(**scores: float) -> GlueResult:
-    tasks = [
-        TaskResult(task=name, score=score, metrics={"accuracy": score / 100}, loss=0.5, num_steps=2, seconds=1.0)
-        for name, score in scores.items()
-    ]
-    others = [score for name, score in scores.items() if name != "wnli"]
-    without = sum(others) / len(others) if others else None
-    return GlueResult(score=sum(scores.values()) / len(scores), score_without_wnli=without, tasks=tasks)
+def rows_of(table: str) -> list[list[str]]:
+    """The cells of a Markdown table."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
 
 
-def test_a_run_prints_the_table_and_keeps_nothing(
-    flags: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
+# One task
+
+
+def test_a_run_prints_its_table_and_keeps_nothing(
+    flags: Flags, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert exit_code(lambda: main(flags())) == 0
-    header, row, score = capsys.readouterr().out.splitlines()[-3:]
-    assert header.split() == ["task", "score", "metrics"]
-    assert row.split()[0] == "sst2"
-    assert float(row.split()[1]) == pytest.approx(100 * float(row.split()[3]), abs=0.01)
-    assert score == f"demo GLUE score (synthetic data) {row.split()[1]} over 1 task"
+    captured = capsys.readouterr()
+    head, _, score, accuracy = rows_of(captured.out)
+    assert head[1:] == ["mean", "seed 42"]
+    assert score[0] == "score"
+    assert score[1:] == accuracy[1:]  # sst2 has one metric
+    assert f"sst2, seed 42: {score[1]} (accuracy {accuracy[1]}) in " in captured.err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_output_folder_keeps_models_and_the_result(
-    flags: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    main(flags("--output_dir", str(tmp_path / "out"), "--json", "--task_name", "mnli,wnli"))
-    result = json.loads((tmp_path / "out" / "result.json").read_text())
-    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == result
-    assert [task["task"] for task in result["tasks"]] == ["mnli", "wnli"]
-    assert [task["num_steps"] for task in result["tasks"]] == [2, 2]
-    assert result["score"] == pytest.approx(sum(task["score"] for task in result["tasks"]) / 2)
-    assert result["score_without_wnli"] == result["tasks"][0]["score"]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["mnli", "result.json", "wnli"]
-    assert AutoConfig.from_pretrained(tmp_path / "out" / "mnli").num_labels == 3
+def test_runs_are_kept_each_with_its_file_and_the_best_model(
+    flags: Flags, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    main(flags("--task_name", "mnli", "--output_dir", str(out), "--num_runs", "2", "--seed", "3", "--json"))
+    result = json.loads((out / "result.json").read_text())
+    assert json.loads(capsys.readouterr().out) == result
+    (task,) = result["tasks"]
+    assert task["task"] == "mnli"
+    assert [run["seed"] for run in task["runs"]] == [3, 4]
+    assert task["mean"]["score"] == pytest.approx(sum(run["score"] for run in task["runs"]) / 2)
+    assert all(set(run["intervals"]) == {"score", "accuracy"} for run in task["runs"])
+    assert sorted(path.name for path in out.iterdir()) == [
+        "model",
+        "result.json",
+        "result.md",
+        "run-3.json",
+        "run-4.json",
+        "setting.json",
+    ]
+    assert AutoConfig.from_pretrained(out / "model").num_labels == 3
 
 
-@pytest.mark.parametrize("tqdm", ["true", "false"])
-def test_json_prints_nothing_else_on_stdout(
-    flags: Callable[..., list[str]], capsys: pytest.CaptureFixture[str], tqdm: str
-):
-    main(flags("--json", "--disable_tqdm", tqdm))
+def test_the_kept_model_is_scored_as_it_was(flags: Flags, tmp_path: Path) -> None:
+    main(flags("--output_dir", str(tmp_path / "trained"), "--max_steps", "20", "--learning_rate", "1e-2"))
+    model = str(tmp_path / "trained" / "model")
+    main(flags("--model_name_or_path", model, "--do_eval", "--output_dir", str(tmp_path / "scored")))
+    trained, scored = (
+        json.loads((tmp_path / name / "result.json").read_text())["tasks"][0]["runs"][0]
+        for name in ("trained", "scored")
+    )
+    assert scored["metrics"] == trained["metrics"]
+    assert (scored["num_steps"], scored["loss"]) == (0, None)
+
+
+def test_runs_that_are_done_are_taken_where_asked(
+    flags: Flags, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "out")
+    main(flags("--output_dir", out, "--seeds", "1", "2"))
+    before = (tmp_path / "out" / "run-1.json").read_bytes()
+    (tmp_path / "out" / "run-2.json").unlink()
+    main(flags("--output_dir", out, "--seeds", "1", "2", "--resume"))
+    assert (tmp_path / "out" / "run-1.json").read_bytes() == before
+    first, again = (text for text in capsys.readouterr().out.split("| score")[1:])
+    assert first.splitlines()[0] == again.splitlines()[0]
+
+
+def test_runs_of_another_setting_are_not_taken(flags: Flags, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    main(flags("--output_dir", out))
+    told = r"^--resume: .*out holds runs with learning_rate 0\.0001, got 0\.0002\. Give the same, or another"
+    with pytest.raises(InputError, match=told):
+        main(flags("--output_dir", out, "--resume", "--learning_rate", "2e-4"))
+    with pytest.raises(InputError, match="holds runs with num_train_rows 32, got 31"):
+        main(flags("--output_dir", out, "--resume", "--max_train_samples", "31"))
+
+
+def test_json_prints_nothing_else_on_stdout(flags: Flags, capsys: pytest.CaptureFixture[str]) -> None:
+    main(flags("--json", "--disable_tqdm", "false"))
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
-def test_all_means_the_tasks_of_the_folder(
-    flags: Callable[..., list[str]],
-    write_task: Callable[..., str],
-    separable: TaskData,
-    capsys: pytest.CaptureFixture[str],
-):
-    folder = write_task("sst2", separable.train, separable.validation)
-    write_task("cola", separable.train, separable.validation)
-    main(flags("--data", folder, "--task_name", "all"))
-    lines = capsys.readouterr().out.splitlines()[-4:]
-    assert [line.split()[0] for line in lines[:3]] == ["task", "cola", "sst2"]
-    assert lines[3].startswith("GLUE score ")
-    assert lines[3].endswith(" over 2 tasks")
-
-
-def test_the_same_flags_give_the_same_outcome(flags: Callable[..., list[str]], tmp_path: Path):
+def test_the_same_flags_give_the_same_outcome(flags: Flags, tmp_path: Path) -> None:
     results = []
     for name in ("one", "two"):
         main(flags("--output_dir", str(tmp_path / name)))
-        results.append(json.loads((tmp_path / name / "result.json").read_text())["tasks"][0])
+        results.append(json.loads((tmp_path / name / "result.json").read_text())["tasks"][0]["runs"][0])
     assert (results[0]["score"], results[0]["loss"]) == (results[1]["score"], results[1]["loss"])
 
 
-def test_a_folder_with_a_result_is_not_written_over(flags: Callable[..., list[str]], tmp_path: Path, no_training: None):
+def test_flags_of_old_versions_are_translated_and_told(flags: Flags, capsys: pytest.CaptureFixture[str]) -> None:
+    old = "--no_cuda --overwrite_output_dir --evaluation_strategy no --warmup_ratio 0.1 --group_by_length"
+    main(flags(*old.split(), without=("--use_cpu",)))
+    told = capsys.readouterr().err
+    for flag in ("--no_cuda", "--overwrite_output_dir", "--evaluation_strategy", "--warmup_ratio", "--group_by_length"):
+        assert f"{flag}: " in told
+
+
+def test_rows_of_ones_own_are_learned(flags: Flags, own_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = flags(
+        *("--train_file", str(own_file), "--text_columns", "text", "--label_column", "mood"),
+        *("--max_steps", "80", "--learning_rate", "1e-2", "--max_train_samples", "80"),
+        without=("--task_name", "--data"),
+    )
+    main(words)
+    scores = {row[0]: row[1] for row in rows_of(capsys.readouterr().out)}
+    assert set(scores) >= {"score", "accuracy", "macro_f1"}
+    assert float(scores["accuracy"]) > 90
+
+
+def test_the_best_model_predicts_test_rows_where_asked(
+    flags: Flags, own_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test = tmp_path / "test.csv"
+    test.write_text("text\nthe happy cat ran\nthe sad bird sang\n")
+    out = tmp_path / "out"
+    words = ("--train_file", str(own_file), "--label_column", "mood", "--test_file", str(test), "--do_predict")
+    learning = ("--max_steps", "80", "--learning_rate", "1e-2", "--max_train_samples", "80")
+    main(flags(*words, *learning, "--output_dir", str(out), without=("--task_name", "--data")))
+    lines = (out / "predictions.tsv").read_text().splitlines()
+    assert lines == ["index\tprediction", "0\thappy", "1\tsad"]
+    assert f"2 test rows: {out}/predictions.tsv\n" in capsys.readouterr().err
+
+
+def test_labelled_test_rows_are_scored_too(
+    flags: Flags, separable: TaskData, write_task: WriteTask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_task("sst2", separable.train, separable.validation)
+    (Path(data) / "sst2" / "test.jsonl").write_text((Path(data) / "sst2" / "validation.jsonl").read_text())
+    main(flags("--data", data, "--do_predict", "--output_dir", str(tmp_path / "out"), "--max_eval_samples", "24"))
+    captured = capsys.readouterr()
+    accuracy = rows_of(captured.out)[-1][1]
+    assert f"predictions.tsv (accuracy {accuracy})" in captured.err
+
+
+def test_learning_rate_and_batch_are_tuned_and_the_study_is_kept(
+    flags: Flags, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(flags("--output_dir", str(tmp_path / "out"), "--autotune", "2", "--autotune_batch_sizes", "8", "16"))
+    assert "autotune: learning rate " in capsys.readouterr().err
+    assert (tmp_path / "out" / "autotune.db").exists()
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["autotune.db", "model", "result.json", "result.md", "run-42.json", "setting.json"]
+
+
+# Whole benchmarks
+
+
+def test_a_benchmark_scores_the_tasks_that_there_are(
+    flags: Flags, two_tasks: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(flags("--data", two_tasks, "--output_dir", str(tmp_path / "out"), benchmark="glue"))
+    captured = capsys.readouterr()
+    table = rows_of(captured.out)
+    assert [row[0] for row in table[2:]] == ["cola", "sst2", "GLUE score over 2 tasks"]
+    absent = "mrpc, stsb, qqp, mnli, qnli, rte, wnli"
+    assert f"--data: {two_tasks} does not have {absent}: left out of the score." in captured.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["cola", "result.json", "result.md", "sst2"]
+
+
+def test_the_score_of_a_benchmark_is_its_mean_with_and_without_wnli(
+    flags: Flags, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(flags("--tasks", "mnli,wnli", "--json", benchmark="glue"))
+    result = json.loads(capsys.readouterr().out)
+    mnli, wnli = (task["mean"]["score"] for task in result["tasks"])
+    assert result["score"]["mean"] == pytest.approx((mnli + wnli) / 2)
+    assert result["score_without_wnli"]["mean"] == mnli
+
+
+def test_tasks_at_a_time_have_the_scores_of_tasks_one_by_one(
+    flags: Flags, two_tasks: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = []
+    for num_parallel in ("1", "2"):
+        main(flags("--data", two_tasks, "--parallel", num_parallel, "--json", benchmark="glue"))
+        result = json.loads(capsys.readouterr().out)
+        scores.append([(task["task"], task["runs"][0]["score"], task["runs"][0]["loss"]) for task in result["tasks"]])
+    assert scores[0] == scores[1]
+
+
+# Two settings
+
+
+def test_two_results_are_compared(flags: Flags, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, rate in (("a", "1e-3"), ("b", "1e-2")):
+        main(flags("--num_runs", "3", "--learning_rate", rate, "--output_dir", str(tmp_path / name)))
+    capsys.readouterr()
+    main(["compare", str(tmp_path / "a" / "result.json"), str(tmp_path / "b" / "result.json"), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    (difference,) = found["differences"]
+    assert (difference["task"], difference["metric"]) == ("sst2", "accuracy")
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="absent.json"):
+        main(["compare", str(tmp_path / "absent.json"), str(tmp_path / "absent.json")])
+    with pytest.raises(InputError, match="the following arguments are required: B.json. See --help"):
+        main(["compare", "a.json"])
+
+
+# Refusals
+
+
+def test_a_folder_with_a_result_is_not_written_over(flags: Flags, tmp_path: Path, no_training: None) -> None:
     (tmp_path / "result.json").write_text("precious")
-    with pytest.raises(InputError, match="^--output_dir: .* holds a result already. Give another folder"):
-        main(flags("--output_dir", str(tmp_path)))
+    for benchmark in (None, "glue"):
+        with pytest.raises(InputError, match=r"^--output_dir: .* holds a result already. Give another folder"):
+            main(flags("--output_dir", str(tmp_path), benchmark=benchmark))
     assert (tmp_path / "result.json").read_text() == "precious"
 
 
@@ -129,10 +292,10 @@ def test_a_folder_with_a_result_is_not_written_over(flags: Callable[..., list[st
     ("flag", "message"),
     [
         ("--model_name_or_path", "^--model_name_or_path: must name a checkpoint. Give a folder or a hub name"),
-        ("--task_name", "^--task_name: must name a task. Give one of GLUE, or 'all'"),
+        ("--task_name", "^--task_name: must name a task; or give --dataset_name, or --train_file"),
     ],
 )
-def test_a_missing_flag_is_refused(flags: Callable[..., list[str]], flag: str, message: str, no_training: None):
+def test_a_missing_flag_is_refused(flags: Flags, flag: str, message: str, no_training: None) -> None:
     with pytest.raises(InputError, match=message):
         main(flags(without=(flag,)))
 
@@ -141,25 +304,47 @@ def test_a_missing_flag_is_refused(flags: Callable[..., list[str]], flag: str, m
     ("further", "message"),
     [
         (["--task_name", "sst"], r"got 'sst'\. Did you mean 'sst2'\?"),
-        (["--task_name", ","], "must name at least one task"),
-        (["--data", "absent"], "^--data: must be 'demo', 'glue' or a folder, got 'absent', which does not exist"),
+        (["--data", "absent"], "absent/sst2"),
         (["--max_train_samples", "0"], r"^--max_train_samples: must be at least 1, got 0\."),
         (["--max_eval_samples", "-1"], r"^--max_eval_samples: must be at least 1, got -1\."),
-        (["--max_seq_length", "0"], r"^--max_seq_length: must be at least 1, got 0\."),
+        (["--max_seq_length", "7"], r"^--max_seq_length: must be at least 8, got 7\."),
         (["--max_seq_len", "8"], r"unknown flag '--max_seq_len'\. Did you mean --max_seq_length\?"),
         (["--task_nmae", "cola"], r"unknown flag '--task_nmae'\. Did you mean --task_name\?"),
         (["--learning_rate", "fast"], "argument --learning_rate.*invalid float value: 'fast'"),
+        (["--num_runs", "0"], r"^--num_runs: must be at least 1, got 0\."),
+        (["--seeds", "1", "1"], r"^--seeds: must differ, got 1, 1\."),
+        (["--seeds", "1", "--num_runs", "2"], r"^--seeds: must not be given with --num_runs"),
+        (["--resume"], r"^--resume: needs the folder of the runs. Give --output_dir"),
+        (["--autotune", "2"], r"^--autotune: keeps its study in a folder. Give --output_dir"),
+        (["--layerwise_lr_decay", "0"], r"^--layerwise_lr_decay: must be in \(0, 1\], got 0"),
+        (["--dataset_name", "owner/name"], "^--dataset_name: must not be given with --task_name"),
+        (["--train_file", "a.csv"], "^--train_file: is for rows of your own, not for sst2"),
+        (["--class_weights", "balanced", "--task_name", "stsb"], "^--class_weights balanced: is for tasks with labels"),
+        (["--label_smoothing_factor", "0.1", "--task_name", "stsb"], "^--label_smoothing_factor: is for tasks"),
+        (["--task_name", "squad"], "the demo has the tasks of GLUE alone"),
+        (["--learning_rate", "-1"], r"^--learning_rate: must be above 0 and finite, got -1\.0"),
+        (["--head_learning_rate", "0"], "^--head_learning_rate: must be above 0 and finite"),
+        (["--num_train_epochs", "nan"], "^--num_train_epochs: must be above 0 and finite, got nan"),
+        (["--per_device_train_batch_size", "0"], "^--per_device_train_batch_size: must be at least 1, got 0"),
+        (["--early_stopping_patience", "0"], "^--early_stopping_patience: must be at least 1, got 0"),
+        (["--doc_stride", "-1"], "^--doc_stride: must be at least 0, got -1"),
+        (["--do_predict"], "^--do_predict: the best model writes its predictions into a folder. Give --output_dir"),
+        (
+            ["--do_predict", "--output_dir", "out"],
+            "^--do_predict: demo must have test rows of sst2, has none. Add them",
+        ),
+        (["--resume_from_checkpoint", "x"], "^--resume_from_checkpoint: runs leave nothing to go on from"),
+        (["--output_dir", "/proc/x"], "^--output_dir: /proc/x must be a folder to write to"),
     ],
 )
 def test_wrong_input_is_told_in_one_line_with_code_2(
-    flags: Callable[..., list[str]],
+    flags: Flags,
     further: list[str],
     message: str,
-    no_training: None,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-):
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message):
         main(flags(*further))
@@ -167,52 +352,47 @@ def test_wrong_input_is_told_in_one_line_with_code_2(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_task_that_the_folder_does_not_have_is_refused_with_those_it_has(
-    flags: Callable[..., list[str]], write_task: Callable[..., str], separable: TaskData, no_training: None
-):
-    folder = write_task("sst2", separable.train, separable.validation)
-    with pytest.raises(InputError, match=r"^--task_name: .*data does not have 'rte'; it has sst2\."):
-        main(flags("--data", folder, "--task_name", "sst2,rte"))
-
-
-def test_a_checkpoint_that_is_absent_is_refused(flags: Callable[..., list[str]], tmp_path: Path):
-    with pytest.raises(InputError, match="^model: '.*absent' cannot be loaded"):
-        main(flags("--model_name_or_path", str(tmp_path / "absent")))
-
-
-def test_one_row_of_a_regression_is_scored_or_refused(flags: Callable[..., list[str]]):
-    assert exit_code(lambda: main(flags("--task_name", "stsb", "--max_eval_samples", "1"))) in (0, 2)
+    flags: Flags, two_tasks: str, no_training: None
+) -> None:
+    with pytest.raises(InputError, match=r"^--tasks: .*data does not have 'rte'; it has cola, sst2\."):
+        main(flags("--data", two_tasks, "--tasks", "sst2,rte", benchmark="glue"))
 
 
 @pytest.mark.parametrize(
-    "scores", [{"sst2": 81.25}, {"sst2": 80.0, "wnli": 50.0}, {"wnli": 50.0}, {"cola": -3.0, "rte": 60.0}]
+    ("tasks", "message"),
+    [(",", "must name at least one task"), ("sst2,boolq", "'boolq'"), ("sts2", "Did you mean")],
 )
-def test_a_demo_score_is_never_printed_without_the_word_demo(scores: dict[str, float]):
-    lines = table(outcome(**scores), "demo").splitlines()
-    totals = [line for line in lines if "GLUE" in line]
-    assert len(totals) == (2 if {"sst2", "wnli"} <= set(scores) else 1)
-    assert all(line.startswith("demo GLUE score (synthetic data)") for line in totals)
+def test_wrong_tasks_of_a_benchmark_are_refused(flags: Flags, tasks: str, message: str, no_training: None) -> None:
+    with pytest.raises(InputError, match=message):
+        main(flags("--tasks", tasks, benchmark="glue"))
 
 
-@pytest.mark.parametrize("data", ["glue", "/data/glue"])
-def test_a_score_on_real_data_is_not_named_demo(data: str):
-    text = table(outcome(sst2=80.0, wnli=50.0), data)
-    assert "demo" not in text
-    assert "synthetic" not in text
-    assert text == (
-        "task       score  metrics\n"
-        "sst2       80.00  accuracy 0.8000\n"
-        "wnli       50.00  accuracy 0.5000\n"
-        "GLUE score 65.00 over 2 tasks\n"
-        "GLUE score without WNLI 80.00\n"
-    )
+def test_a_command_that_is_none_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"got 'superglu'\. Did you mean 'superglue'\? See --help\."):
+        main(["superglu", "--data", "demo"])
+
+
+def test_a_benchmark_that_the_demo_does_not_have_is_refused(flags: Flags, no_training: None) -> None:
+    with pytest.raises(InputError, match="^--data: must have tasks of the benchmark, but the demo has GLUE's alone"):
+        main(flags(benchmark="superglue"))
+
+
+def test_a_checkpoint_that_is_absent_is_refused(flags: Flags, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="^model: '.*absent' does not exist"):
+        main(flags("--model_name_or_path", str(tmp_path / "absent")))
+
+
+def test_one_row_of_a_regression_is_scored_or_refused(flags: Flags) -> None:
+    assert exit_code(lambda: main(flags("--task_name", "stsb", "--max_eval_samples", "1"))) in (0, 2)
 
 
 def test_the_module_ends_with_the_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logging_level: None
-):
+) -> None:
     monkeypatch.setattr("sys.argv", ["finetune", "--task_name", "cola"])
     with pytest.raises(SystemExit) as caught:
         runpy.run_path(command.__file__, run_name="__main__")
@@ -221,8 +401,19 @@ def test_the_module_ends_with_the_exit_code(
     assert capsys.readouterr().err == expected
 
 
-def test_help_ends_with_code_0_and_shows_the_example(capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize(
+    ("words", "example"),
+    [
+        (["--help"], "python -m finetune --model_name_or_path tiny --task_name mrpc"),
+        (["glue", "--help"], "python -m finetune glue --model_name_or_path tiny"),
+        (["superglue", "--help"], "python -m finetune superglue --model_name_or_path tiny"),
+        (["compare", "--help"], "python -m finetune compare adam/result.json mfac/result.json"),
+    ],
+)
+def test_help_ends_with_code_0_and_shows_the_example(
+    capsys: pytest.CaptureFixture[str], words: list[str], example: str
+) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["--help"])
+        main(words)
     assert caught.value.code == 0
-    assert "python -m finetune --model_name_or_path runs/x/best" in " ".join(capsys.readouterr().out.split())
+    assert example in " ".join(capsys.readouterr().out.split())

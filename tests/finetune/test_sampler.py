@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from finetune.checkpoint import load_checkpoint
 from finetune.sampler import StratifiedSampler
 from finetune.tasks import GLUE
-from finetune.train import TaskTrainer, load_checkpoint
+from finetune.trainer import TaskTrainer
 
 LABELS = np.random.default_rng(3).permutation(np.repeat([0, 1, 2], [100, 300, 50]))
 
@@ -54,7 +55,7 @@ def test_the_trainer_reads_in_this_order_where_asked(checkpoint, arguments):
     rows = [{"input_ids": [1, 2], "labels": int(label)} for label in LABELS]
 
     def epochs(**kwargs) -> list[list[int]]:
-        trainer = TaskTrainer(model=model, args=arguments(**kwargs), train_dataset=rows)
+        trainer = TaskTrainer(model=model, args=arguments(**kwargs), train_dataset=rows, score=lambda outputs: {})
         loader = trainer.get_train_dataloader()
         made = []
         for epoch in range(2):
@@ -62,8 +63,8 @@ def test_the_trainer_reads_in_this_order_where_asked(checkpoint, arguments):
             made.append([int(label) for batch in loader for label in batch["labels"]])
         return made
 
-    first, second = epochs(stratify=True, per_device_train_batch_size=18)
+    first, second = epochs(train_sampling_strategy="stratified", per_device_train_batch_size=18)
     assert np.abs((np.array(first).reshape(-1, 18) == 1).sum(axis=1) - 12).max() <= 1
     assert first != second
-    plain = np.array(epochs(per_device_train_batch_size=18)[0]).reshape(-1, 18)
+    plain = np.array(epochs(train_sampling_strategy="random", per_device_train_batch_size=18)[0]).reshape(-1, 18)
     assert np.abs((plain == 1).sum(axis=1) - 12).max() > 1

@@ -1,5 +1,6 @@
 """Fine-tuning one task: what is learnt, what is kept, and when it stops."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -8,23 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from design_space.errors import InputError
+from finetune.checkpoint import load_checkpoint
 from finetune.data import TaskData
+from finetune.heads import Reading
 from finetune.tasks import GLUE
-from finetune.train import encode, finetune, load_checkpoint
+from finetune.train import finetune
 from pretrain.callbacks import DivergedError
 
 STSB = [
     {"sentence1": "the dog ran .", "sentence2": f"the {n} slept .", "label": v} for n, v in (("cat", 4.5), ("d", 3))
 ]
 LOGITS_TOLERANCE = 1e-5
-
-
-@pytest.fixture(scope="module")
-def tokenizer(checkpoint: str) -> PreTrainedTokenizerBase:
-    return AutoTokenizer.from_pretrained(checkpoint)
 
 
 def predict(folder: str | Path, rows: list[dict[str, Any]]) -> torch.Tensor:
@@ -61,6 +59,8 @@ def test_a_task_that_one_word_decides_is_learnt_and_kept(
     assert config.id2label == {0: "negative", 1: "positive"}
     assert config.label2id == {"negative": 0, "positive": 1}
     assert (tmp_path / "kept" / "modeling_flexibert.py").exists()  # so that it loads without this project
+    kept_tokenizer = json.loads((tmp_path / "kept" / "tokenizer.json").read_text())
+    assert (kept_tokenizer["truncation"], kept_tokenizer["padding"]) == (None, None)  # whatever this run cut at
     predictions = predict(tmp_path / "kept", list(separable.validation)).argmax(-1).numpy()
     assert (predictions == labels).mean() == pytest.approx(result.metrics["accuracy"])
 
@@ -137,22 +137,6 @@ def test_the_encoder_of_a_checkpoint_is_loaded_not_drawn(checkpoint: str):
     assert sum(same.values()) > 10
 
 
-def test_a_pair_is_encoded_with_its_template_and_its_label(tokenizer: PreTrainedTokenizerBase):
-    (row, _) = encode(STSB, GLUE["stsb"], tokenizer, 128)
-    a, b = (tokenizer(STSB[0][f"sentence{i}"], add_special_tokens=False)["input_ids"] for i in (1, 2))
-    assert row["input_ids"] == [0, *a, 2, 2, *b, 2]
-    assert row["attention_mask"] == [1] * len(row["input_ids"])
-    assert (row["labels"], type(row["labels"])) == (4.5, float)
-
-
-def test_codes_stay_integers_and_long_texts_are_cut(tokenizer: PreTrainedTokenizerBase):
-    rows = [{"sentence": "the dog ran . " * 30, "label": 1.0}, {"sentence": "the dog", "label": 0}]
-    long, short = encode(rows, GLUE["sst2"], tokenizer, 12)
-    assert (len(long["input_ids"]), long["input_ids"][0], long["input_ids"][-1]) == (12, 0, 2)
-    assert len(short["input_ids"]) < 12
-    assert [(row["labels"], type(row["labels"])) for row in (long, short)] == [(1, int), (0, int)]
-
-
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_nothing(
     checkpoint: str, separable: TaskData, arguments: Callable[..., Any], tmp_path: Path
 ):
@@ -173,20 +157,55 @@ def test_predictions_that_are_no_numbers_are_no_score(
         finetune(checkpoint, GLUE[name], data, settings)
 
 
-@pytest.mark.parametrize("name", ["absent", "empty"])
-def test_a_folder_without_a_checkpoint_is_refused_in_one_line(
-    tmp_path: Path, separable: TaskData, arguments: Callable[..., Any], name: str
-):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=f"^model: '{tmp_path / name}' cannot be loaded: .") as caught:
-        finetune(str(tmp_path / name), GLUE["sst2"], separable, arguments())
-    assert "\n" not in str(caught.value)
-
-
 def test_texts_are_cut_at_the_positions_of_the_checkpoint(
     checkpoint: str, arguments: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ):
     rows = [{"sentence": "the dog ran . " * 40, "label": label} for label in (0, 1)]
-    result = finetune(checkpoint, GLUE["sst2"], TaskData(rows, rows), arguments(max_steps=1), max_seq_length=100)
+    result = finetune(
+        checkpoint, GLUE["sst2"], TaskData(rows, rows), arguments(max_steps=1), Reading(max_seq_length=100)
+    )
     assert result.num_steps == 1
     assert "the checkpoint has 64 positions" in caplog.text
+
+
+def test_options_that_are_not_for_a_task_are_refused(
+    checkpoint: str, arguments: Callable[..., Any], separable: TaskData
+):
+    with pytest.raises(InputError, match="--class_weights balanced: is for tasks with labels, stsb is a regression"):
+        finetune(checkpoint, GLUE["stsb"], TaskData(STSB, STSB), arguments(class_weights="balanced"))
+    with pytest.raises(InputError, match="--label_smoothing_factor: is for tasks with labels"):
+        finetune(checkpoint, GLUE["stsb"], TaskData(STSB, STSB), arguments(label_smoothing_factor=0.1))
+
+
+def test_a_checkpoint_can_be_scored_as_it_is(
+    checkpoint: str, separable: TaskData, arguments: Callable[..., Any], tmp_path: Path
+):
+    kept = str(tmp_path / "kept")
+    trained = finetune(checkpoint, GLUE["sst2"], separable, arguments(), save_to=kept, with_intervals=True)
+    scored = finetune(kept, GLUE["sst2"], separable, arguments(), trains=False, with_intervals=True)
+    assert scored.metrics == trained.metrics
+    assert scored.intervals == trained.intervals
+    assert scored.num_steps == 0
+    low, high = scored.intervals["accuracy"]
+    assert low <= scored.metrics["accuracy"] <= high
+
+
+def test_early_stopping_keeps_the_best_epoch_and_nothing_else(
+    checkpoint: str, separable: TaskData, arguments: Callable[..., Any], tmp_path: Path
+):
+    settings = arguments(max_steps=-1, num_train_epochs=30, early_stopping_patience=2)
+    result = finetune(checkpoint, GLUE["sst2"], separable, settings)
+    assert result.score == 100
+    assert result.num_steps < 30 * 4
+    assert len(list((tmp_path / "out").glob("checkpoint-*"))) <= 1
+
+
+def test_layers_learn_at_their_own_rates(checkpoint: str, separable: TaskData, arguments: Callable[..., Any]):
+    settings = arguments(max_steps=3, layerwise_lr_decay=1e-9, head_learning_rate=1e-2)
+    before = load_checkpoint(checkpoint, GLUE["sst2"])[0].state_dict()
+    kept = str(Path(settings.output_dir) / "kept")
+    finetune(checkpoint, GLUE["sst2"], separable, settings, save_to=kept)
+    after = load_checkpoint(kept, GLUE["sst2"])[0].state_dict()
+    name = "flexibert.embeddings.word_embeddings.weight"
+    torch.testing.assert_close(before[name], after[name], atol=1e-7, rtol=0)
+    assert (before["classifier.out_proj.weight"] - after["classifier.out_proj.weight"]).abs().max() > 1e-3

@@ -565,7 +565,7 @@ def test_a_folder_that_cannot_be_written_is_refused(
         assert dir == tmp_path
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(command.tempfile, "TemporaryDirectory", refuse)
+    monkeypatch.setattr("design_space.files.tempfile.TemporaryDirectory", refuse)
     with pytest.raises(InputError, match="^--output_dir: .*out must be a folder to write to, but .* is not"):
         main(flags())
 

@@ -1,0 +1,98 @@
+"""An encoder with a fresh head for a task, and its tokenizer: from a folder or from the hub."""
+
+import math
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+import design_space.model  # noqa: F401  (registers FlexiBERT with the Auto classes)
+from design_space.errors import InputError, first_line
+from finetune.heads import model_class
+from finetune.tasks import Problem, Task
+
+_OUT_OF_REACH = ("couldn't connect", "offline mode", "LocalEntryNotFound")
+"""What transformers says where the hub does not answer and nothing of the name is kept here."""
+
+
+def load_checkpoint(checkpoint: str, task: Task) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load an encoder with a head for a task; the head is fresh where the checkpoint has none for it.
+
+    Args:
+        checkpoint: Folder, or name on the hub.
+        task: Decides the head.
+
+    Raises:
+        InputError: If there is no such folder, it cannot be loaded, it is of a kind without such a head, its tokenizer
+            is not there, or the hub is out of reach.
+    """
+    _require_place(checkpoint)
+    try:
+        config = AutoConfig.from_pretrained(checkpoint, **_labels(task))
+        model, loaded = model_class(task).from_pretrained(checkpoint, config=config, output_loading_info=True)
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        raise _refusal(checkpoint, error) from None
+    _require_encoder(checkpoint, model, loaded["missing_keys"])
+    _require_tokenizer(checkpoint, model, tokenizer)
+    return model, tokenizer
+
+
+def _labels(task: Task) -> dict[str, Any]:
+    """What the configuration is to say of a task with labels or values."""
+    if task.problem not in (Problem.CLASSIFICATION, Problem.REGRESSION):
+        return {}
+    names = list(task.labels) or ["score"]
+    return {
+        "num_labels": task.num_outputs,
+        "id2label": dict(enumerate(names)),
+        "label2id": {name: code for code, name in enumerate(names)},
+    }
+
+
+def _require_place(checkpoint: str) -> None:
+    """Refuse what can be neither a folder nor a name on the hub, before the hub is asked."""
+    path = Path(checkpoint)
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise InputError(f"model: {checkpoint!r} must hold config.json, does not. Give a saved checkpoint.")
+    elif path.exists():
+        raise InputError(f"model: {checkpoint!r} must be a folder, is a file. Give the folder that it is in.")
+    elif path.is_absolute() or checkpoint.startswith((".", "~")) or checkpoint.count("/") > 1:
+        raise InputError(f"model: {checkpoint!r} does not exist. Give a folder, or a hub name as owner/name.")
+
+
+def _refusal(checkpoint: str, error: Exception) -> InputError:
+    if any(words in str(error) for words in _OUT_OF_REACH):
+        return InputError(
+            f"model: {checkpoint!r} is no folder here, and the hub cannot be reached. Give the folder of a saved "
+            "checkpoint, or try again with a network."
+        )
+    reason = first_line(error).rstrip(".:")
+    if "ignore_mismatched_sizes" in str(error):
+        reason = "its weights do not have the shapes that config.json says"
+    return InputError(f"model: {checkpoint!r} cannot be loaded: {reason}. Give an encoder with its tokenizer.")
+
+
+def _require_encoder(checkpoint: str, model: PreTrainedModel, missing: Collection[str]) -> None:
+    """Refuse weights that are not those of the encoder, which would start from chance; a head and a pooler may."""
+    prefix = f"{model.base_model_prefix}."
+    absent = sorted(name for name in missing if name.startswith(prefix) and "pooler" not in name)
+    if absent:
+        raise InputError(
+            f"model: {checkpoint!r} must hold the weights of its {type(model.base_model).__name__}, lacks "
+            f"{len(absent):,} of them, such as {absent[0]}. Give a checkpoint of the kind that config.json names."
+        )
+
+
+def _require_tokenizer(checkpoint: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a tokenizer without a padding token, and one with more entries than the model embeds."""
+    if tokenizer.pad_token is None:
+        raise InputError(f"model: the tokenizer of {checkpoint!r} must have a padding token, has none. Give it one.")
+    embedded = getattr(model.get_input_embeddings(), "num_embeddings", math.inf)
+    if len(tokenizer) > embedded:
+        raise InputError(
+            f"model: {checkpoint!r} embeds {embedded:,} tokens, its tokenizer has {len(tokenizer):,}. "
+            "Give the tokenizer that the model was trained with."
+        )

@@ -1,0 +1,1 @@
+"""What changes the weights: groups of parameters with their own rates, and optimizers that others lack."""

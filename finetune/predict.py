@@ -1,0 +1,112 @@
+"""What a fine-tuned model says of rows whose labels are not known."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from finetune.checkpoint import load_checkpoint
+from finetune.config import FinetuneArguments
+from finetune.heads import Features, Head, Outcome, Reading, head_for
+from finetune.precision import without_overflow
+from finetune.row_files import Row
+from finetune.tasks import Task
+from finetune.train import within_positions
+
+
+def predict(
+    folder: Path,
+    task: Task,
+    rows: Sequence[Row],
+    arguments: FinetuneArguments,
+    reading: Reading,
+    report: Callable[[int, int], None] | None = None,
+) -> Outcome:
+    """Predict every row, n in all.
+
+    Texts become tokens a batch at a time, as the tokens of all rows may be too many for the memory. Rows of about one
+    length share a batch, the longest first: least padding, and a batch that is too large for the memory is the first.
+
+    Args:
+        folder: Of a model that was fine-tuned on the task.
+        task: Any but one whose rows are questions with a context.
+        rows: Mappings with the task's text fields; labels are for the metrics.
+        arguments: Of the Trainer: batch, device, precision.
+        reading: How texts become tokens.
+        report: Told each batch and the number of batches.
+
+    Returns:
+        Predictions in the order of the rows: label codes, or the values of a regression, which may lie beyond its
+        scale; and metrics where every row has a label.
+
+    Raises:
+        InputError: If the model cannot be loaded.
+        DivergedError: If an output is not finite.
+    """
+    order = sorted(range(len(rows)), key=lambda at: -sum(len(rows[at][field]) for field in task.text_fields))
+    sorted_rows = [rows[at] for at in order]
+
+    def run(given: FinetuneArguments) -> Outcome:
+        model, tokenizer = load_checkpoint(str(folder), task)
+        head = head_for(task, tokenizer, within_positions(reading, model))
+        with tempfile.TemporaryDirectory() as scratch:  # the Trainer wants a folder
+            features = _Features(head, sorted_rows)
+            trainer = Trainer(
+                model=model,
+                args=replace(
+                    given,
+                    output_dir=scratch,
+                    disable_tqdm=True,
+                    dataloader_drop_last=False,
+                    train_sampling_strategy="sequential",  # the Trainer's group_by_length groups evaluation rows too
+                ),
+                data_collator=head.collator,
+                eval_dataset=features,
+                callbacks=[_BatchReporter(report)] if report else [],
+            )
+            found = head.outcome(sorted_rows, trainer.predict(features).predictions)
+        return replace(found, predictions=[found.predictions[place] for place in np.argsort(order)])
+
+    return without_overflow(run, arguments)
+
+
+class _Features(Dataset[dict[str, Any]]):
+    """The features of rows, made when they are asked for."""
+
+    def __init__(self, head: Head, rows: Sequence[Row]) -> None:
+        self._head, self._rows = head, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: list[int]) -> Features:
+        """Those of a whole batch, which a tokenizer reads faster than one after the other."""
+        return self._head.features([self._rows[index] for index in indices], for_training=False)
+
+
+class _BatchReporter(TrainerCallback):
+    """Hands each finished batch to a function."""
+
+    def __init__(self, report: Callable[[int, int], None]) -> None:
+        self._report, self._done = report, 0
+
+    def on_prediction_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        eval_dataloader: DataLoader[Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Report it."""
+        assert eval_dataloader is not None
+        self._done += 1
+        self._report(self._done, len(eval_dataloader))

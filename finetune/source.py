@@ -1,0 +1,104 @@
+"""The task and its rows that the flags name."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from design_space.errors import InputError
+from finetune.config import FinetuneConfig
+from finetune.custom import custom_data
+from finetune.data import DEMO, HUB, TaskData, load_task, read_questions
+from finetune.heads import Reading
+from finetune.tasks import SQUAD, Problem, Task, find_task
+
+MAX_SEQ_LENGTH = 128
+MAX_SEQ_LENGTH_OF_QUESTIONS = 384
+
+
+@dataclass(frozen=True)
+class Source:
+    """What to learn from.
+
+    Attributes:
+        task: What is predicted.
+        data: Its rows.
+        name: Where they come from, for results.
+    """
+
+    task: Task
+    data: TaskData
+    name: str
+
+
+def find_source(config: FinetuneConfig, seed: int, *, with_test: bool = False) -> Source:
+    """Read the rows that the flags name, cut to the numbers that they ask for.
+
+    Args:
+        config: The flags.
+        seed: Of the parts that have to be drawn.
+        with_test: Read the test rows of a named task too.
+
+    Raises:
+        InputError: If no task is named, or more than one, or its rows cannot be read.
+    """
+    named = [name for name in ("task_name", "dataset_name") if getattr(config, name)]
+    task_name = config.task_name or (config.dataset_name if config.dataset_name in SQUAD else None)
+    if len(named) > 1:
+        raise InputError("--dataset_name: must not be given with --task_name. Leave one of them out.")
+    if config.version_2_with_negative and task_name in (None, "squad", "squad_v2"):
+        task_name = "squad_v2"
+    if task_name is not None:
+        found = _named(find_task(task_name), config, seed, with_test)
+    elif config.dataset_name or config.train_file:
+        found = _own(config, seed)
+    else:
+        raise InputError("--task_name: must name a task; or give --dataset_name, or --train_file. See --help.")
+    data = found.data
+    cut = replace(
+        data,
+        train=data.train[: config.max_train_samples],
+        validation=data.validation[: config.max_eval_samples],
+        test=None if data.test is None else data.test[: config.max_predict_samples],
+    )
+    return replace(found, data=cut)
+
+
+def reading(config: FinetuneConfig, task: Task) -> Reading:
+    """How the flags want texts to be read."""
+    default = MAX_SEQ_LENGTH_OF_QUESTIONS if task.problem is Problem.ANSWER else MAX_SEQ_LENGTH
+    return Reading(
+        max_seq_length=default if config.max_seq_length is None else config.max_seq_length,
+        doc_stride=config.doc_stride,
+        n_best_size=config.n_best_size,
+        max_answer_length=config.max_answer_length,
+        null_score_diff_threshold=config.null_score_diff_threshold,
+    )
+
+
+def _named(task: Task, config: FinetuneConfig, seed: int, with_test: bool) -> Source:
+    if task.problem is not Problem.ANSWER or config.train_file is None:
+        for name in ("train_file", "validation_file", "test_file"):
+            if getattr(config, name):
+                raise InputError(f"--{name}: is for rows of your own, not for {task.name}. Leave --task_name out.")
+        name = config.data if config.data in (DEMO, HUB) else str(Path(config.data).resolve())
+        return Source(task, load_task(task, config.data, seed=seed, with_test=with_test), name)
+    if config.validation_file is None:
+        raise InputError("--validation_file: must name the questions to score on. Give it beside --train_file.")
+    data = TaskData(read_questions(config.train_file), read_questions(config.validation_file))
+    return Source(task, data, str(Path(config.train_file).resolve()))
+
+
+def _own(config: FinetuneConfig, seed: int) -> Source:
+    train = config.train_file
+    if train is None:
+        further = f":{config.dataset_config_name}" if config.dataset_config_name else ""
+        train = f"{config.dataset_name}{further}"
+    task, data = custom_data(
+        train,
+        config.validation_file,
+        config.test_file,
+        config.text_columns,
+        config.label_column,
+        seed,
+        config.problem,
+    )
+    return Source(task, data, str(Path(train).resolve()) if config.train_file else train)

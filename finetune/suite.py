@@ -1,0 +1,93 @@
+"""A whole benchmark: every task with every seed, one after the other or several processes at a time."""
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from finetune.config import FinetuneArguments
+from finetune.data import load_task
+from finetune.heads import Reading
+from finetune.repeats import RunOutcome, SettingOutcome
+from finetune.runs import Setting, run_seeds
+from finetune.source import Source
+from finetune.tasks import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """What is run on every task.
+
+    Attributes:
+        checkpoint: Folder or hub name of an encoder.
+        tasks: At least one.
+        data: "demo", "glue" (the hub) or a folder with one folder a task.
+        arguments: Of the Trainer, the same for every task.
+        reading: How texts become tokens.
+        seeds: Of the runs.
+        max_train_samples: First training rows to use; None: all.
+        max_eval_samples: First validation rows to use; None: all.
+        folder: Receives a folder a task.
+        resume: Take the runs that the folder holds as done.
+    """
+
+    checkpoint: str
+    tasks: Sequence[Task]
+    data: str
+    arguments: FinetuneArguments
+    reading: Reading
+    seeds: Sequence[int]
+    max_train_samples: int | None = None
+    max_eval_samples: int | None = None
+    folder: Path | None = None
+    resume: bool = False
+
+
+def run_suite(
+    suite: Suite, num_parallel: int = 1, tell: Callable[[RunOutcome], None] = lambda _: None
+) -> list[SettingOutcome]:
+    """Fine-tune and score each task.
+
+    Args:
+        suite: What to run.
+        num_parallel: Tasks at a time, each in a process with its share of the threads.
+        tell: Called with each run.
+
+    Returns:
+        One outcome a task, in their order.
+    """
+    if num_parallel == 1:
+        return [run_task(suite, task, tell) for task in suite.tasks]
+    threads = max(1, torch.get_num_threads() // num_parallel)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        num_parallel, mp_context=spawn, initializer=torch.set_num_threads, initargs=(threads,)
+    ) as pool:
+        running = {pool.submit(run_task, suite, task): task for task in suite.tasks}
+        found = {}
+        try:
+            for done in as_completed(running):
+                outcome = done.result()
+                found[running[done].name] = outcome
+                for run in outcome.runs:
+                    tell(run)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [found[task.name] for task in suite.tasks]
+
+
+def run_task(suite: Suite, task: Task, tell: Callable[[RunOutcome], None] = lambda _: None) -> SettingOutcome:
+    """Every seed of one task."""
+    rows = load_task(task, suite.data, seed=suite.arguments.seed)
+    data = type(rows)(rows.train[: suite.max_train_samples], rows.validation[: suite.max_eval_samples])
+    setting = Setting(
+        checkpoint=suite.checkpoint,
+        source=Source(task, data, suite.data),
+        arguments=suite.arguments,
+        reading=suite.reading,
+    )
+    return run_seeds(setting, suite.seeds, suite.folder and suite.folder / task.name, suite.resume, tell)

@@ -1,0 +1,150 @@
+"""The transformers Trainer with the orders, rates and losses of `FinetuneArguments`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset, Sampler
+from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, ProgressCallback, Trainer
+from transformers.trainer_utils import PredictionOutput, TrainOutput
+
+from finetune.config import FinetuneArguments
+from finetune.metrics import task_score
+from finetune.optimizers.groups import parameter_groups
+from finetune.precision import StopOnOverflow
+from finetune.sampler import StratifiedSampler
+from pretrain.callbacks import ProgressReport, StopOnDivergence
+
+Loss = Callable[..., Tensor]
+
+
+class TaskTrainer(Trainer):
+    """Trains on the rows of one task.
+
+    Args:
+        args: Of the run.
+        score: Metrics of the outputs for `eval_dataset`.
+        title: Of its progress.
+        **kwargs: Of the Trainer.
+    """
+
+    args: FinetuneArguments
+
+    def __init__(
+        self, *, args: FinetuneArguments, score: Callable[[Any], dict[str, float]], title: str = "", **kwargs: Any
+    ) -> None:
+        super().__init__(args=args, **kwargs)
+        self._score = score
+        lengths = [_length(feature) for feature in cast(Any, self.eval_dataset) or ()]
+        self._longest_first = np.argsort(-np.array(lengths, dtype=np.int64), kind="stable")
+        self._progress: ProgressReport | None = None
+        for printer in (ProgressCallback, PrinterCallback):
+            self.remove_callback(printer)
+        if not args.disable_tqdm and self.is_world_process_zero():
+            rows = self._train_batch_size * args.gradient_accumulation_steps * args.world_size
+            self._progress = ProgressReport(
+                rows, lambda state: state.global_step / state.max_steps, unit="rows", title=title
+            )
+            self.add_callback(self._progress)
+        self.add_callback(StopOnDivergence())
+        self.add_callback(StopOnOverflow(self.accelerator))
+        if args.early_stopping_patience is not None:
+            self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
+
+    def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[int] | None:
+        if self.args.train_sampling_strategy != "stratified":
+            return super()._get_train_sampler(train_dataset)
+        rows: Any = self.train_dataset if train_dataset is None else train_dataset
+        return StratifiedSampler([row["labels"] for row in rows], self.args.seed)
+
+    def _get_eval_sampler(self, eval_dataset: Dataset[Any]) -> Sampler[int]:
+        """The longest rows first, so that little is padded; `outputs` puts them back."""
+        return cast(Sampler[int], self._longest_first.tolist())
+
+    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
+        """Train; the progress is taken away, whatever happens."""
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            if self._progress is not None:
+                self._progress.close()
+
+    def outputs(self) -> Any:
+        """The model's outputs for `eval_dataset`, in its order; padded with −100 where they differ in length."""
+        return self._in_order(self.predict(cast(Dataset[Any], self.eval_dataset), metric_key_prefix="eval"))
+
+    def _in_order(self, output: PredictionOutput) -> Any:
+        """Outputs as the rows stand in `eval_dataset`; one array, or several."""
+        places = np.argsort(self._longest_first)
+        parts = output.predictions
+        return tuple(part[places] for part in parts) if isinstance(parts, tuple) else parts[places]
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Metrics of `eval_dataset`, and `eval_score`, the mean of them times 100."""
+        output = self.predict(cast(Dataset[Any], self.eval_dataset), metric_key_prefix="eval")
+        metrics = self._score(self._in_order(output))
+        found = dict(output.metrics or {}) | {f"eval_{name}": value for name, value in metrics.items()}
+        found["eval_score"] = task_score(metrics)
+        self.log(found)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
+        return found
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """The Trainer's own, with a learning rate a layer where that was asked for."""
+        args, trained = self.args, cast(PreTrainedModel, model or self.model)
+        assert trained is not None
+        if self.optimizer is None and (args.layerwise_lr_decay < 1 or args.head_learning_rate is not None):
+            groups = parameter_groups(
+                self.accelerator.unwrap_model(trained),
+                learning_rate=args.learning_rate,
+                weight_decay=args.weight_decay,
+                decayed=self.get_decay_parameter_names(trained),
+                layerwise_lr_decay=args.layerwise_lr_decay,
+                head_learning_rate=args.head_learning_rate,
+            )
+            optimizer, settings = self.get_optimizer_cls_and_kwargs(args, trained)
+            self.optimizer = optimizer(groups, **settings)
+        return super().create_optimizer(model)
+
+
+def _length(feature: Mapping[str, Any]) -> int:
+    """Tokens of an input, or of its longest choice."""
+    tokens = feature["input_ids"]
+    return len(tokens) if np.isscalar(tokens[0]) else max(map(len, tokens))
+
+
+def weighted_loss(weights: Tensor | None, label_smoothing: float) -> Loss:
+    """Cross-entropy in which labels weigh differently.
+
+    Args:
+        weights: One a label, shape (labels,); None: all the same.
+        label_smoothing: Share of the truth that is spread over all labels, in [0, 1).
+
+    Returns:
+        A function as the Trainer's `compute_loss_func`.
+    """
+
+    def loss(outputs: Any, labels: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
+        logits = outputs["logits"].float()
+        kind = None if weights is None else weights.to(logits)
+        if num_items_in_batch is None:
+            return F.cross_entropy(logits, labels, kind, label_smoothing=label_smoothing)
+        total = F.cross_entropy(logits, labels, kind, label_smoothing=label_smoothing, reduction="sum")
+        return total / num_items_in_batch
+
+    return loss
+
+
+def balanced_weights(labels: list[int], num_labels: int) -> Tensor:
+    """Weights that make every label count the same: rows over (labels × rows with this label), 0 for absent ones.
+
+    Example:
+        >>> balanced_weights([0, 0, 0, 1], 2)
+        tensor([0.6667, 2.0000])
+    """
+    counts = np.bincount(labels, minlength=num_labels)
+    present = np.count_nonzero(counts)
+    return torch.tensor(np.where(counts > 0, len(labels) / (present * np.maximum(counts, 1)), 0.0), dtype=torch.float32)

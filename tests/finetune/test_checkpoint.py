@@ -1,0 +1,169 @@
+"""Encoders of any kind get a head for the task; what is none is told in one line."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import (
+    AlbertConfig,
+    AutoModel,
+    AutoTokenizer,
+    BertConfig,
+    DebertaV2Config,
+    DistilBertConfig,
+    ElectraConfig,
+    PretrainedConfig,
+    RobertaConfig,
+    ViTConfig,
+)
+
+from design_space.errors import InputError
+from finetune import checkpoint as module
+from finetune.checkpoint import load_checkpoint
+from finetune.config import FinetuneArguments
+from finetune.data import TaskData
+from finetune.tasks import GLUE, SQUAD, SUPERGLUE
+from finetune.train import finetune
+
+SMALL = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "max_position_embeddings": 64,
+}
+
+
+def save(config: PretrainedConfig, tokenizer_of: str, folder: Path) -> str:
+    AutoModel.from_config(config).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(Path(tokenizer_of) / name, folder / name)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda size: BertConfig(vocab_size=size, **SMALL),
+        lambda size: RobertaConfig(vocab_size=size, **SMALL | {"max_position_embeddings": 66}),
+        lambda size: ElectraConfig(vocab_size=size, embedding_size=8, **SMALL),
+        lambda size: AlbertConfig(vocab_size=size, embedding_size=8, **SMALL),
+        lambda size: DistilBertConfig(
+            vocab_size=size, dim=16, n_layers=1, n_heads=2, hidden_dim=16, max_position_embeddings=64
+        ),
+        lambda size: DebertaV2Config(vocab_size=size, **SMALL),
+    ],
+    ids=["bert", "roberta", "electra", "albert", "distilbert", "deberta"],
+)
+def test_encoders_of_other_kinds_are_fine_tuned(
+    make: Callable[[int], PretrainedConfig],
+    checkpoint: str,
+    separable: TaskData,
+    arguments: Callable[..., FinetuneArguments],
+    tmp_path: Path,
+) -> None:
+    size = len(AutoTokenizer.from_pretrained(checkpoint))
+    folder = save(make(size), checkpoint, tmp_path / "other")
+    result = finetune(folder, GLUE["sst2"], separable, arguments(max_steps=3))
+    assert result.num_steps == 3
+    assert 0 <= result.metrics["accuracy"] <= 1
+
+
+def test_labels_are_named_in_the_configuration(checkpoint: str) -> None:
+    model, _ = load_checkpoint(checkpoint, GLUE["mnli"])
+    assert model.config.id2label == {0: "entailment", 1: "neutral", 2: "contradiction"}
+    assert load_checkpoint(checkpoint, GLUE["stsb"])[0].config.num_labels == 1
+
+
+@pytest.mark.parametrize("task", [SUPERGLUE["copa"], SQUAD["squad"]], ids=["copa", "squad"])
+def test_choices_and_answers_have_their_own_heads(checkpoint: str, task: module.Task) -> None:
+    model, _ = load_checkpoint(checkpoint, task)
+    assert (
+        type(model).__name__
+        == {"copa": "FlexiBertForMultipleChoice", "squad": "FlexiBertForQuestionAnswering"}[task.name]
+    )
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path, checkpoint: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    for name, message in {
+        str(tmp_path / "absent"): "does not exist. Give a folder, or a hub name as owner/name",
+        "./absent": "does not exist",
+        "runs/x/best": "does not exist",
+        str(tmp_path / "empty"): "must hold config.json, does not",
+        str(tmp_path / "file"): "must be a folder, is a file",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            load_checkpoint(name, GLUE["sst2"])
+
+
+def test_a_checkpoint_that_reads_no_text_is_refused(tmp_path: Path, checkpoint: str) -> None:
+    config = ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=32)
+    folder = save(config, checkpoint, tmp_path / "vision")
+    with pytest.raises(InputError, match=r"^model: .* cannot be loaded: Unrecognized configuration class"):
+        load_checkpoint(folder, GLUE["sst2"])
+
+
+def test_weights_that_are_damaged_are_refused(tmp_path: Path, checkpoint: str) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(checkpoint, folder)
+    (folder / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(InputError, match=r"^model: .*damaged.* cannot be loaded: "):
+        load_checkpoint(str(folder), GLUE["sst2"])
+
+
+def test_weights_of_another_kind_are_refused(tmp_path: Path, checkpoint: str) -> None:
+    size = len(AutoTokenizer.from_pretrained(checkpoint))
+    other = save(
+        DistilBertConfig(vocab_size=size, dim=16, n_layers=1, n_heads=2, hidden_dim=16, max_position_embeddings=64),
+        checkpoint,
+        tmp_path,
+    )
+    (tmp_path / "config.json").write_text(json.dumps(BertConfig(vocab_size=size, **SMALL).to_dict()))
+    with pytest.raises(InputError, match=r"must hold the weights of its BertModel, lacks \d+ of them, such as bert\."):
+        load_checkpoint(other, GLUE["sst2"])
+
+
+def test_weights_of_other_shapes_are_refused(tmp_path: Path, checkpoint: str) -> None:
+    size = len(AutoTokenizer.from_pretrained(checkpoint))
+    other = save(BertConfig(vocab_size=size, **SMALL), checkpoint, tmp_path)
+    wider = BertConfig(vocab_size=size, **SMALL | {"intermediate_size": 32})
+    (tmp_path / "config.json").write_text(json.dumps(wider.to_dict()))
+    with pytest.raises(InputError, match="cannot be loaded: its weights do not have the shapes that config.json says"):
+        load_checkpoint(other, GLUE["sst2"])
+
+
+def test_a_tokenizer_that_does_not_fit_is_refused(tmp_path: Path, checkpoint: str) -> None:
+    size = len(AutoTokenizer.from_pretrained(checkpoint))
+    folder = save(BertConfig(vocab_size=size - 1, **SMALL), checkpoint, tmp_path / "short")
+    with pytest.raises(InputError, match=f"embeds {size - 1} tokens, its tokenizer has {size}"):
+        load_checkpoint(folder, GLUE["sst2"])
+    settings = Path(save(BertConfig(vocab_size=size, **SMALL), checkpoint, tmp_path / "bare"), "tokenizer_config.json")
+    kept = json.loads(settings.read_text())
+    settings.write_text(json.dumps({key: value for key, value in kept.items() if key != "pad_token"}))
+    with pytest.raises(InputError, match="must have a padding token, has none"):
+        load_checkpoint(str(tmp_path / "bare"), GLUE["sst2"])
+
+
+def test_a_hub_out_of_reach_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_reach(*_: object, **__: object) -> None:
+        raise OSError("We couldn't connect to 'https://huggingface.co' to load the files.\nCheck your connection.")
+
+    monkeypatch.setattr(module.AutoConfig, "from_pretrained", out_of_reach)
+    told_first = r"^model: 'owner/name' is no folder here, and the hub cannot be reached"
+    with pytest.raises(InputError, match=told_first) as told:
+        load_checkpoint("owner/name", GLUE["sst2"])
+    assert "\n" not in str(told.value)
+
+
+def test_the_head_is_fresh_and_the_encoder_is_not(checkpoint: str) -> None:
+    torch.manual_seed(0)
+    first = load_checkpoint(checkpoint, GLUE["sst2"])[0].state_dict()
+    second = load_checkpoint(checkpoint, GLUE["sst2"])[0].state_dict()
+    equal = {name: torch.equal(first[name], second[name]) for name in first}
+    assert all(same for name, same in equal.items() if not name.startswith("classifier"))
+    assert not equal["classifier.out_proj.weight"]

@@ -1,0 +1,52 @@
+"""Two processes of `torchrun` train one model, and one of them speaks and writes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.slow
+def test_two_processes_leave_what_one_leaves(checkpoint: str, tmp_path: Path) -> None:
+    flags = {
+        "--model_name_or_path": checkpoint,
+        "--task_name": "sst2",
+        "--data": "demo",
+        "--max_seq_length": "32",
+        "--max_train_samples": "64",
+        "--max_eval_samples": "33",
+        "--num_train_epochs": "2",
+        "--per_device_train_batch_size": "8",
+        "--early_stopping_patience": "1",
+        "--num_runs": "2",
+        "--output_dir": str(tmp_path / "out"),
+        "--use_cpu": "true",
+        "--json": "true",
+    }
+    words = [word for pair in flags.items() for word in pair]
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        "-m",
+        "finetune",
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*torchrun, *words], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads(done.stdout)
+    assert [run["num_steps"] for run in result["tasks"][0]["runs"]] == [8, 8]  # 64 rows, 16 a step, 2 epochs
+    names = ["model", "result.json", "result.md", "run-42.json", "run-43.json", "setting.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    assert (tmp_path / "out" / "model" / "modeling_flexibert.py").exists()
+    again = [sys.executable, "-m", "finetune", *words, "--model_name_or_path", str(tmp_path / "out" / "model")]
+    alone = [*again, "--do_eval", "--output_dir", str(tmp_path / "alone"), "--num_runs", "1"]
+    scored = json.loads(subprocess.run(alone, env=environment, capture_output=True, text=True, timeout=300).stdout)
+    best = max(run["score"] for run in result["tasks"][0]["runs"])
+    assert scored["tasks"][0]["mean"]["score"] == best
