@@ -13,6 +13,7 @@ from finetune.compare_command import compare_files
 from finetune.flags import translate
 from finetune.suite_command import SUITES, run_benchmark
 from finetune.task_command import run_task
+from pretrain.callbacks import DivergedError
 from pretrain.command_line import words
 
 COMPARE = "compare"
@@ -47,7 +48,7 @@ if __name__ == "__main__":
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        code = exit_code(lambda: main(words()))
+        code = exit_code(lambda: main(words()), DivergedError)
     finally:
         # A process that ends with its group open may be aborted by the group's threads.
         if distributed.is_initialized():

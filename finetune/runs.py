@@ -19,6 +19,7 @@ from finetune.heads import Reading
 from finetune.repeats import RunOutcome, SettingOutcome
 from finetune.source import Source
 from finetune.train import finetune
+from pretrain.callbacks import DivergedError
 
 MODEL_FOLDER = "model"
 SETTING_FILE = "setting.json"
@@ -144,16 +145,21 @@ def _run(setting: Setting, seed: int, folder: Path | None, best: float | None) -
     """One run; its model takes the place of the kept one where it is better."""
     with _scratch(setting.arguments, folder) as scratch:
         new = scratch / MODEL_FOLDER
-        outcome = finetune(
-            setting.checkpoint,
-            setting.source.task,
-            setting.source.data,
-            replace(setting.arguments, seed=seed, output_dir=str(scratch / "trainer")),
-            setting.reading,
-            save_to=str(new) if folder is not None and setting.trains else None,
-            trains=setting.trains,
-            with_intervals=True,
-        )
+        try:
+            outcome = finetune(
+                setting.checkpoint,
+                setting.source.task,
+                setting.source.data,
+                replace(setting.arguments, seed=seed, output_dir=str(scratch / "trainer")),
+                setting.reading,
+                save_to=str(new) if folder is not None and setting.trains else None,
+                trains=setting.trains,
+                with_intervals=True,
+            )
+        except DivergedError as error:
+            raise DivergedError(
+                f"{setting.source.task.name}, seed {seed}: {error}. Give a lower --learning_rate."
+            ) from error
         is_better = best is None or outcome.score > best
         if folder is not None and new.exists() and is_better and setting.arguments.process_index == 0:
             shutil.rmtree(folder / MODEL_FOLDER, ignore_errors=True)

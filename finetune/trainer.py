@@ -49,7 +49,8 @@ class TaskTrainer(Trainer):
                 rows, lambda state: state.global_step / state.max_steps, unit="rows", title=title
             )
             self.add_callback(self._progress)
-        self.add_callback(StopOnDivergence())
+        # First batches may be easy by chance, and the loss of labels begins near its end: only far above is diverged.
+        self.add_callback(StopOnDivergence(factor=2.0))
         self.add_callback(StopOnOverflow(self.accelerator))
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))

@@ -20,6 +20,7 @@ from design_space.files import require_writable
 from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
 from pretrain.budget import Budget
 from pretrain.cache import packed, trained_tokenizer
+from pretrain.callbacks import DivergedError
 from pretrain.checkpoints import checkpoints
 from pretrain.command_line import words
 from pretrain.config import PretrainArguments, PretrainConfig, load_recipe
@@ -192,4 +193,4 @@ if __name__ == "__main__":
     logging.getLogger("transformers").setLevel(logging.ERROR)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    raise SystemExit(exit_code(lambda: main(words())))
+    raise SystemExit(exit_code(lambda: main(words()), DivergedError))

@@ -35,7 +35,14 @@ class StepReporter(TrainerCallback):
 
 
 class StopOnDivergence(TrainerCallback):
-    """Ends a run whose loss is NaN or infinite, or 20 logged losses in a row above the first one."""
+    """Ends a run whose loss is NaN or infinite, or 20 logged losses in a row above a multiple of the first one.
+
+    Args:
+        factor: Of the first loss.
+    """
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self._factor = factor
 
     def on_log(
         self,
@@ -48,13 +55,13 @@ class StopOnDivergence(TrainerCallback):
         """Look at each logged loss.
 
         Raises:
-            DivergedError: If it is not finite, or has been above the first one for long.
+            DivergedError: If it is not finite, or has been above that multiple for long.
         """
         for name, value in (logs or {}).items():
             if name in _WATCHED and not math.isfinite(value):
                 raise DivergedError(f"{name} is {value} at step {state.global_step} of {state.max_steps}")
         losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
-        if len(losses) > _PATIENCE and min(losses[-_PATIENCE:]) > losses[0]:
+        if len(losses) > _PATIENCE and min(losses[-_PATIENCE:]) > self._factor * losses[0]:
             raise DivergedError(
                 f"loss is {losses[-1]:.3f} at step {state.global_step}, above its start ({losses[0]:.3f}) "
                 f"for {_PATIENCE} logged losses"

@@ -15,6 +15,7 @@ from finetune import __main__ as command
 from finetune import runs
 from finetune.__main__ import main
 from finetune.data import TaskData
+from pretrain.callbacks import DivergedError
 
 Flags = Callable[..., list[str]]
 WriteTask = Callable[..., str]
@@ -384,6 +385,11 @@ def test_a_benchmark_that_the_demo_does_not_have_is_refused(flags: Flags, no_tra
 def test_a_checkpoint_that_is_absent_is_refused(flags: Flags, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="^model: '.*absent' does not exist"):
         main(flags("--model_name_or_path", str(tmp_path / "absent")))
+
+
+def test_a_run_that_diverges_is_told_in_one_line(flags: Flags, logging_level: None) -> None:
+    with pytest.raises(DivergedError, match=r"^sst2, seed 42: .*\. Give a lower --learning_rate\.$"):
+        main(flags("--learning_rate", "1e30", "--max_steps", "6", "--logging_steps", "1"))
 
 
 def test_one_row_of_a_regression_is_scored_or_refused(flags: Flags) -> None:

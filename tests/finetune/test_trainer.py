@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from finetune.checkpoint import load_checkpoint
 from finetune.config import FinetuneArguments
@@ -12,6 +13,7 @@ from finetune.heads import Reading, head_for
 from finetune.squad import Question
 from finetune.tasks import GLUE, SQUAD, SUPERGLUE
 from finetune.trainer import TaskTrainer
+from pretrain.callbacks import DivergedError, StopOnDivergence
 
 LENGTHS = (3, 9, 1, 6, 2, 9, 4)
 
@@ -78,3 +80,15 @@ def test_progress_comes_in_lines_with_the_title(
     assert first.startswith("title: step 1, 50%: ")
     assert second.startswith("title: step 2, 100%: loss ")
     assert second.endswith(" rows/s")
+
+
+def test_a_first_loss_that_was_low_by_chance_is_no_divergence() -> None:
+    # Of QQP: batches of the longest questions come first and are easy.
+    state = TrainerState(log_history=[{"loss": loss} for loss in [0.547, *[0.6] * 30]])
+    settings, control = TrainingArguments(), TrainerControl()
+    StopOnDivergence(factor=2.0).on_log(settings, state, control, {"loss": 0.6})
+    with pytest.raises(DivergedError, match="above its start"):
+        StopOnDivergence().on_log(settings, state, control, {"loss": 0.6})
+    state.log_history += [{"loss": 1.2}] * 20
+    with pytest.raises(DivergedError, match="loss is 1.200 at step 0, above its start"):
+        StopOnDivergence(factor=2.0).on_log(settings, state, control, {"loss": 1.2})
