@@ -87,7 +87,10 @@ def _require_encoder(checkpoint: str, model: PreTrainedModel, missing: Collectio
 
 
 def _require_tokenizer(checkpoint: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Refuse a tokenizer without a padding token, and one with more entries than the model embeds."""
+    """Refuse a tokenizer without words or a padding token, and one with more entries than the model embeds."""
+    # Where a folder has no tokenizer, transformers makes one of the special tokens alone.
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+        raise InputError(f"model: {checkpoint!r} must come with its tokenizer, has none with words. Save it there.")
     if tokenizer.pad_token is None:
         raise InputError(f"model: the tokenizer of {checkpoint!r} must have a padding token, has none. Give it one.")
     embedded = getattr(model.get_input_embeddings(), "num_embeddings", math.inf)

@@ -149,6 +149,14 @@ def test_a_tokenizer_that_does_not_fit_is_refused(tmp_path: Path, checkpoint: st
         load_checkpoint(str(tmp_path / "bare"), GLUE["sst2"])
 
 
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path, checkpoint: str) -> None:
+    folder = Path(save(BertConfig(vocab_size=400, **SMALL), checkpoint, tmp_path / "bare"))
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer_config.json").unlink()
+    with pytest.raises(InputError, match="must come with its tokenizer, has none with words. Save it there"):
+        load_checkpoint(str(folder), GLUE["sst2"])
+
+
 def test_a_hub_out_of_reach_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def out_of_reach(*_: object, **__: object) -> None:
         raise OSError("We couldn't connect to 'https://huggingface.co' to load the files.\nCheck your connection.")
