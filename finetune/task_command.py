@@ -105,10 +105,11 @@ def check(config: FinetuneConfig, training: FinetuneArguments) -> None:
     """
     if not config.model_name_or_path:
         raise InputError("--model_name_or_path: must name a checkpoint. Give a folder or a hub name.")
-    if training.output_dir and not config.resume and Path(training.output_dir, RESULT_FILE).exists():
-        raise InputError(
-            f"--output_dir: {training.output_dir} holds a result already. Give another folder, or --resume."
-        )
+    folder = Path(training.output_dir)
+    if training.output_dir and not config.resume:
+        kept = "a result" if (folder / RESULT_FILE).exists() else "runs" if any(folder.glob("**/run-*.json")) else None
+        if kept:
+            raise InputError(f"--output_dir: {folder} holds {kept} already. Give another folder, or --resume.")
     if config.resume and not training.output_dir:
         raise InputError("--resume: needs the folder of the runs. Give --output_dir.")
     if training.output_dir:

@@ -289,6 +289,17 @@ def test_a_folder_with_a_result_is_not_written_over(flags: Flags, tmp_path: Path
     assert (tmp_path / "result.json").read_text() == "precious"
 
 
+@pytest.mark.parametrize(("benchmark", "place"), [(None, "run-42.json"), ("glue", "cola/run-42.json")])
+def test_runs_of_an_interrupted_series_are_not_written_over(
+    flags: Flags, tmp_path: Path, no_training: None, benchmark: str | None, place: str
+) -> None:
+    (tmp_path / "cola").mkdir()
+    (tmp_path / place).write_text("precious")
+    with pytest.raises(InputError, match=r"^--output_dir: .* holds runs already. Give another folder, or --resume"):
+        main(flags("--output_dir", str(tmp_path), benchmark=benchmark))
+    assert (tmp_path / place).read_text() == "precious"
+
+
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
