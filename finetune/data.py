@@ -1,9 +1,9 @@
 """Rows of a task: from the synthetic demo, from a folder of files, or from the hub."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from design_space.errors import InputError
 from finetune import demo
@@ -40,6 +40,20 @@ class TaskData:
     train: Sequence[Any]
     validation: Sequence[Any]
     test: Sequence[Any] | None = None
+
+    def first(self, train: int | None, validation: int | None, test: int | None = None) -> Self:
+        """The first rows of each part; None: all."""
+        return replace(
+            self,
+            train=self.train[:train],
+            validation=self.validation[:validation],
+            test=None if self.test is None else self.test[:test],
+        )
+
+
+def source_name(data: str) -> str:
+    """What results call a source: its own name, or the whole path of a folder."""
+    return data if data in (DEMO, HUB) else str(Path(data).resolve())
 
 
 def available_tasks(data: str, among: Iterable[Task] = GLUE.values()) -> list[Task]:

@@ -151,6 +151,8 @@ class AnswerHead(Head):
     """A stretch of a context, or nothing; the rows are questions."""
 
     model_class = AutoModelForQuestionAnswering
+    _scored: tuple[Sequence[Question], list[Window]] | None = None
+    """Questions that were cut for scoring, and their windows: every scoring asks for the same ones."""
 
     def features(self, rows: Sequence[Question], for_training: bool) -> Features:
         """A feature a window."""
@@ -180,9 +182,14 @@ class AnswerHead(Head):
         )
 
     def _windows(self, rows: Sequence[Question], for_training: bool) -> list[Window]:
-        return windows(
+        if not for_training and self._scored is not None and self._scored[0] is rows:
+            return self._scored[1]
+        cut = windows(
             rows, self.tokenizer, self.reading.max_seq_length, self.reading.doc_stride, for_training=for_training
         )
+        if not for_training:
+            self._scored = rows, cut
+        return cut
 
 
 _HEADS: dict[Problem, type[Head]] = {

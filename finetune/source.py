@@ -6,7 +6,7 @@ from pathlib import Path
 from design_space.errors import InputError
 from finetune.config import FinetuneConfig
 from finetune.custom import custom_data
-from finetune.data import DEMO, HUB, TaskData, load_task, read_questions
+from finetune.data import TaskData, load_task, read_questions, source_name
 from finetune.heads import Reading
 from finetune.tasks import SQUAD, Problem, Task, find_task
 
@@ -52,14 +52,8 @@ def find_source(config: FinetuneConfig, seed: int, *, with_test: bool = False) -
         found = _own(config, seed)
     else:
         raise InputError("--task_name: must name a task; or give --dataset_name, or --train_file. See --help.")
-    data = found.data
-    cut = replace(
-        data,
-        train=data.train[: config.max_train_samples],
-        validation=data.validation[: config.max_eval_samples],
-        test=None if data.test is None else data.test[: config.max_predict_samples],
-    )
-    return replace(found, data=cut)
+    numbers = config.max_train_samples, config.max_eval_samples, config.max_predict_samples
+    return replace(found, data=found.data.first(*numbers))
 
 
 def reading(config: FinetuneConfig, task: Task) -> Reading:
@@ -79,8 +73,7 @@ def _named(task: Task, config: FinetuneConfig, seed: int, with_test: bool) -> So
         for name in ("train_file", "validation_file", "test_file"):
             if getattr(config, name):
                 raise InputError(f"--{name}: is for rows of your own, not for {task.name}. Leave --task_name out.")
-        name = config.data if config.data in (DEMO, HUB) else str(Path(config.data).resolve())
-        return Source(task, load_task(task, config.data, seed=seed, with_test=with_test), name)
+        return Source(task, load_task(task, config.data, seed=seed, with_test=with_test), source_name(config.data))
     if config.validation_file is None:
         raise InputError("--validation_file: must name the questions to score on. Give it beside --train_file.")
     data = TaskData(read_questions(config.train_file), read_questions(config.validation_file))

@@ -83,7 +83,7 @@ def run_suite(
 def run_task(suite: Suite, task: Task, tell: Callable[[RunOutcome], None] = lambda _: None) -> SettingOutcome:
     """Every seed of one task."""
     rows = load_task(task, suite.data, seed=suite.arguments.seed)
-    data = type(rows)(rows.train[: suite.max_train_samples], rows.validation[: suite.max_eval_samples])
+    data = rows.first(suite.max_train_samples, suite.max_eval_samples)
     setting = Setting(
         checkpoint=suite.checkpoint,
         source=Source(task, data, suite.data),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from design_space.errors import InputError
 from finetune.config import FinetuneArguments, FinetuneConfig
-from finetune.data import DEMO, HUB, available_tasks
+from finetune.data import available_tasks, source_name
 from finetune.heads import Reading
 from finetune.repeats_table import tasks_table
 from finetune.source import MAX_SEQ_LENGTH
@@ -57,7 +57,7 @@ def run_benchmark(name: str, tasks: Mapping[str, Task], words: Sequence[str]) ->
     suite = Suite(
         checkpoint=config.model_name_or_path,
         tasks=_chosen(tasks, config),
-        data=config.data if config.data in (DEMO, HUB) else str(Path(config.data).resolve()),
+        data=source_name(config.data),
         arguments=training,
         reading=Reading(max_seq_length=config.max_seq_length or MAX_SEQ_LENGTH),
         seeds=seeds_of(config, training),

@@ -59,7 +59,7 @@ def run_task(words: Sequence[str]) -> None:
         trains=training.do_train or not any(word.split("=")[0] == "--do_eval" for word in words),
     )
     if training.do_predict:
-        _check_prediction(config, training, source)
+        _check_prediction(training, source)
     folder = Path(training.output_dir) if training.output_dir else None
     with contextlib.redirect_stdout(sys.stderr):  # what the Trainer prints
         if config.autotune:
@@ -72,7 +72,7 @@ def run_task(words: Sequence[str]) -> None:
     show([outcome], seeds_table(outcome), folder, config.json)
 
 
-def _check_prediction(config: FinetuneConfig, training: FinetuneArguments, source: Source) -> None:
+def _check_prediction(training: FinetuneArguments, source: Source) -> None:
     """Refuse predictions that could not be made after the runs."""
     if not training.output_dir:
         raise InputError("--do_predict: the best model writes its predictions into a folder. Give --output_dir.")
@@ -113,7 +113,7 @@ def check(config: FinetuneConfig, training: FinetuneArguments) -> None:
     if config.resume and not training.output_dir:
         raise InputError("--resume: needs the folder of the runs. Give --output_dir.")
     if training.output_dir:
-        require_writable(Path(training.output_dir))
+        require_writable(folder)
     if training.resume_from_checkpoint:
         raise InputError("--resume_from_checkpoint: runs leave nothing to go on from. Give --resume for finished ones.")
     for name, least in _LEAST.items():

@@ -103,7 +103,7 @@ def require_fitting(task: Task, arguments: FinetuneArguments) -> None:
     is_labelled = task.problem is Problem.CLASSIFICATION
     refused = {
         "--class_weights balanced": arguments.class_weights == "balanced" and not is_labelled,
-        "--label_smoothing_factor": arguments.label_smoothing_factor > 0 and task.problem is not Problem.CLASSIFICATION,
+        "--label_smoothing_factor": arguments.label_smoothing_factor > 0 and not is_labelled,
         "--train_sampling_strategy stratified": arguments.train_sampling_strategy == "stratified"
         and task.problem is Problem.ANSWER,
     }

@@ -96,7 +96,6 @@ class TaskTrainer(Trainer):
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """The Trainer's own, with a learning rate a layer where that was asked for."""
         args, trained = self.args, cast(PreTrainedModel, model or self.model)
-        assert trained is not None
         if self.optimizer is None and (args.layerwise_lr_decay < 1 or args.head_learning_rate is not None):
             groups = parameter_groups(
                 self.accelerator.unwrap_model(trained),
@@ -117,11 +116,11 @@ def _length(feature: Mapping[str, Any]) -> int:
     return len(tokens) if np.isscalar(tokens[0]) else max(map(len, tokens))
 
 
-def weighted_loss(weights: Tensor | None, label_smoothing: float) -> Loss:
+def weighted_loss(weights: Tensor, label_smoothing: float) -> Loss:
     """Cross-entropy in which labels weigh differently.
 
     Args:
-        weights: One a label, shape (labels,); None: all the same.
+        weights: One a label, shape (labels,).
         label_smoothing: Share of the truth that is spread over all labels, in [0, 1).
 
     Returns:
@@ -130,7 +129,7 @@ def weighted_loss(weights: Tensor | None, label_smoothing: float) -> Loss:
 
     def loss(outputs: Any, labels: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
         logits = outputs["logits"].float()
-        kind = None if weights is None else weights.to(logits)
+        kind = weights.to(logits)
         if num_items_in_batch is None:
             return F.cross_entropy(logits, labels, kind, label_smoothing=label_smoothing)
         total = F.cross_entropy(logits, labels, kind, label_smoothing=label_smoothing, reduction="sum")
