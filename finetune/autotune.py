@@ -1,7 +1,9 @@
 """Learning rate, batch and epochs chosen by Optuna: TPE, with bad trials ended early, resumable."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from finetune.config import FinetuneArguments
 from pretrain.callbacks import DivergedError
 
 STUDY_FILE = "autotune.db"
-_DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+_SETTING = "setting"
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +91,9 @@ def autotune(
     num_trials: int,
     folder: Path,
     ranges: Ranges | None = None,
+    *,
+    fixed: Mapping[str, Any] | None = None,
+    may_go_on: bool = True,
 ) -> FinetuneArguments:
     """Search for the arguments with the greatest score.
 
@@ -96,34 +103,71 @@ def autotune(
         num_trials: Of the study altogether, those that it holds already among them.
         folder: Receives `autotune.db`, an Optuna study that optuna-dashboard can open.
         ranges: What is tuned; None: the defaults.
+        fixed: What all trials of the folder's study must share, as JSON values.
+        may_go_on: Whether a study with fewer trials may go on.
 
     Returns:
         The arguments of the best trial.
 
     Raises:
-        InputError: If `num_trials` is less than 1, or every trial diverged.
+        InputError: If `num_trials` is less than 1, every trial diverged, or the folder's study is another one or may
+            not go on.
     """
     if num_trials < 1:
         raise InputError(f"--autotune: must be at least 1 trial, got {num_trials}.")
     ranges = ranges or Ranges()
-    folder.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        storage=f"sqlite:///{folder / STUDY_FILE}",
-        study_name="autotune",
-        direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=arguments.seed),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1),
-        load_if_exists=True,
-    )
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):  # of a process that was killed
-        study.tell(trial.number, state=TrialState.FAIL)
-    left = num_trials - len(study.get_trials(deepcopy=False, states=(*_DONE, TrialState.FAIL)))
+    study = _study(folder, arguments.seed)
+    _require_same(study, folder, asdict(ranges) | dict(fixed or {}))
+    left = num_trials - len(study.trials)
+    if left > 0 and study.trials and not may_go_on:
+        raise InputError(
+            f"--autotune: {folder} holds runs of what {len(study.trials)} trials found. "
+            f"Give --autotune {len(study.trials)}, or another --output_dir."
+        )
 
     def objective(trial: optuna.Trial) -> float:
         return train(ranges.draw(trial, arguments), ReportToTrial(trial))
 
+    def tell(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        end = trial.state.name.lower() if trial.value is None else f"{trial.value:.2f}"
+        drawn = ", ".join(f"{name} {value:.3g}" for name, value in trial.params.items())
+        _logger.info("trial %d of %d: %s (%s)", trial.number + 1, num_trials, end, drawn)
+
     if left > 0:
-        study.optimize(objective, n_trials=left, catch=(DivergedError,))
+        study.optimize(objective, n_trials=left, catch=(DivergedError,), callbacks=[tell])
     if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         raise InputError(f"--autotune: none of {num_trials} trials came to an end. Give lower learning rates.")
     return ranges.draw(optuna.trial.FixedTrial(study.best_params), arguments)
+
+
+def _study(folder: Path, seed: int) -> optuna.Study:
+    """The folder's study, or a new one; trials of a process that was killed have failed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(
+        storage=f"sqlite:///{folder / STUDY_FILE}",
+        study_name="autotune",
+        direction="maximize",
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1),
+        load_if_exists=True,
+    )
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    # A study that goes on with the seed that it began with would draw its first trials again.
+    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
+    return study
+
+
+def _require_same(study: optuna.Study, folder: Path, given: Mapping[str, Any]) -> None:
+    """Refuse to go on with a study of something else."""
+    given = json.loads(json.dumps(given, default=str))
+    kept = study.user_attrs.get(_SETTING)
+    if kept is None:
+        study.set_user_attr(_SETTING, given)
+        return
+    for name, value in given.items():
+        if kept.get(name) != value:
+            raise InputError(
+                f"--autotune: {folder / STUDY_FILE} was begun with {name} {kept.get(name)!r}, got {value!r}. "
+                "Give the same, or another --output_dir."
+            )

@@ -13,19 +13,34 @@ CLASS_WEIGHTS = ["none", "balanced"]
 
 
 @dataclass
-class FinetuneConfig:
-    """Flags of fine-tuning that transformers does not have."""
+class RunsConfig:
+    """Flags of one task and of a whole benchmark that transformers does not have."""
 
     _argument_group_name = "fine-tuning"
 
     model_name_or_path: str = field(default="", metadata={"help": "Checkpoint: a folder or a hub name."})
+    data: str = field(
+        default="glue",
+        metadata={"help": "Where the rows are: a folder with one folder a task, 'glue' (the hub), 'demo' (synthetic)."},
+    )
+    max_seq_length: int | None = field(
+        default=None, metadata={"help": "Tokens of an input at most; 128, for questions 384."}
+    )
+    max_train_samples: int | None = field(default=None, metadata={"help": "Use the first N training rows only."})
+    max_eval_samples: int | None = field(default=None, metadata={"help": "Score on the first N rows only."})
+    num_runs: int | None = field(default=None, metadata={"help": "Runs with different seeds, from --seed on; 1."})
+    seeds: list[int] = field(default_factory=list, metadata={"help": "The seeds themselves."})
+    resume: bool = field(default=False, metadata={"help": "Take the runs that --output_dir holds as done."})
+    json: bool = field(default=False, metadata={"help": "Print the result as one JSON line."})
+
+
+@dataclass
+class FinetuneConfig(RunsConfig):
+    """Flags of one task."""
+
     task_name: str | None = field(
         default=None,
         metadata={"help": "A task of GLUE or SuperGLUE, squad, squad_v2, restaurant_sup, acl_sup or agnews_sup."},
-    )
-    data: str = field(
-        default="glue",
-        metadata={"help": "Where the task is: a folder with one folder a task, 'glue' (the hub), 'demo' (synthetic)."},
     )
     dataset_name: str | None = field(
         default=None, metadata={"help": "A data set of the hub, owner/name, instead of a task; also squad, squad_v2."}
@@ -45,9 +60,6 @@ class FinetuneConfig:
             "choices": ["classification", "regression"],
         },
     )
-    max_seq_length: int | None = field(
-        default=None, metadata={"help": "Tokens of an input at most; 128, for questions 384."}
-    )
     doc_stride: int = field(default=128, metadata={"help": "Tokens that two windows of a context share."})
     n_best_size: int = field(default=20, metadata={"help": "Spans that compete for an answer."})
     max_answer_length: int = field(default=30, metadata={"help": "Tokens of an answer at most."})
@@ -55,12 +67,7 @@ class FinetuneConfig:
     null_score_diff_threshold: float = field(
         default=0.0, metadata={"help": "Answer nothing where that scores so much above the best span."}
     )
-    max_train_samples: int | None = field(default=None, metadata={"help": "Use the first N training rows only."})
-    max_eval_samples: int | None = field(default=None, metadata={"help": "Score on the first N rows only."})
     max_predict_samples: int | None = field(default=None, metadata={"help": "With --do_predict the first N rows only."})
-    num_runs: int | None = field(default=None, metadata={"help": "Runs with different seeds, from --seed on; 1."})
-    seeds: list[int] = field(default_factory=list, metadata={"help": "The seeds themselves."})
-    resume: bool = field(default=False, metadata={"help": "Take the runs that --output_dir holds as done."})
     autotune: int = field(default=0, metadata={"help": "Trials of Optuna for rate and batch, before the runs."})
     autotune_learning_rate: list[float] = field(
         default_factory=lambda: [2e-5, 5e-4], metadata={"help": "Least and greatest learning rate of --autotune."}
@@ -71,7 +78,6 @@ class FinetuneConfig:
     autotune_epochs: list[int] = field(
         default_factory=list, metadata={"help": "Epochs of --autotune; not tuned where not given."}
     )
-    json: bool = field(default=False, metadata={"help": "Print the result as one JSON line."})
 
 
 @dataclass

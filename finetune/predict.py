@@ -1,5 +1,7 @@
 """What a fine-tuned model says of rows whose labels are not known."""
 
+import csv
+import io
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,6 +12,7 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from design_space.files import written_whole
 from finetune.checkpoint import load_checkpoint
 from finetune.config import FinetuneArguments
 from finetune.heads import Features, Head, Outcome, Reading, head_for
@@ -20,7 +23,7 @@ from finetune.train import within_positions
 
 
 def predict(
-    folder: Path,
+    checkpoint: str,
     task: Task,
     rows: Sequence[Row],
     arguments: FinetuneArguments,
@@ -33,7 +36,7 @@ def predict(
     length share a batch, the longest first: least padding, and a batch that is too large for the memory is the first.
 
     Args:
-        folder: Of a model that was fine-tuned on the task.
+        checkpoint: Folder or hub name of a model that was fine-tuned on the task.
         task: Any but one whose rows are questions with a context.
         rows: Mappings with the task's text fields; labels are for the metrics.
         arguments: Of the Trainer: batch, device, precision.
@@ -52,7 +55,7 @@ def predict(
     sorted_rows = [rows[at] for at in order]
 
     def run(given: FinetuneArguments) -> Outcome:
-        model, tokenizer = load_checkpoint(str(folder), task)
+        model, tokenizer = load_checkpoint(checkpoint, task)
         head = head_for(task, tokenizer, within_positions(reading, model))
         with tempfile.TemporaryDirectory() as scratch:  # the Trainer wants a folder
             features = _Features(head, sorted_rows)
@@ -73,6 +76,30 @@ def predict(
         return replace(found, predictions=[found.predictions[place] for place in np.argsort(order)])
 
     return without_overflow(run, arguments)
+
+
+def write_predictions(path: Path, task: Task, rows: Sequence[Row], predictions: Sequence[Any]) -> None:
+    """Write a table with tabs: number of the row from 0 on, prediction, label where one is known, texts.
+
+    Args:
+        path: Replaced where it exists.
+        task: Names the labels.
+        rows: That were predicted.
+        predictions: Of `predict`, one a row.
+    """
+
+    def name(value: Any) -> Any:
+        return task.labels[value] if task.labels else value
+
+    is_labelled = all("label" in row for row in rows)
+    lines = io.StringIO(newline="")
+    writer = csv.writer(lines, delimiter="\t", lineterminator="\n")
+    writer.writerow(["index", "prediction", *(["label"] if is_labelled else []), *task.text_fields])
+    for number, (row, prediction) in enumerate(zip(rows, predictions, strict=True)):
+        label = [name(row["label"])] if is_labelled else []
+        writer.writerow([number, name(prediction), *label, *(row[field] for field in task.text_fields)])
+    with written_whole(path) as file:
+        file.write(lines.getvalue().encode())
 
 
 class _Features(Dataset[dict[str, Any]]):

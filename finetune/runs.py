@@ -79,46 +79,57 @@ def run_seeds(
         tell: Called with each run.
 
     Raises:
-        InputError: If the checkpoint cannot be loaded, the folder not be written, or it holds runs of another setting.
+        InputError: If the checkpoint cannot be loaded, the folder not be written, or it holds runs of another setting,
+            runs of other seeds, or runs without their model.
         DivergedError: If a run diverges.
     """
+    done: dict[int, RunOutcome] = {}
     if folder is not None:
         _keep_setting(setting, folder, resume)
-    done: list[RunOutcome] = []
+        done = read_runs(folder, seeds, needs_model=setting.trains) if resume else {}
     for seed in seeds:
-        kept = None if folder is None else folder / _RUN_FILE.format(seed=seed)
-        if resume and kept is not None and kept.exists():
-            outcome = _read(kept)
-        else:
-            outcome = _run(setting, seed, folder, best=max((run.score for run in done), default=None))
-            if kept is not None and setting.arguments.process_index == 0:
-                with written_whole(kept) as file:
-                    file.write(json.dumps(asdict(outcome), indent=1).encode())
-        done.append(outcome)
+        if seed not in done:
+            with _scratch(setting.arguments, folder) as scratch:
+                done[seed] = _run(setting, seed, scratch, keeps_model=folder is not None)
+                if folder is not None and setting.arguments.process_index == 0:
+                    best = max((done[one] for one in seeds if one in done), key=lambda run: run.score)
+                    _keep(done[seed], folder, scratch, is_best=best is done[seed])
         if setting.arguments.process_index == 0:
-            tell(outcome)
+            tell(done[seed])
         wait_for_everyone()
     source = setting.source
-    return SettingOutcome(model=setting.checkpoint, data=source.name, task=source.task.name, runs=tuple(done))
+    runs = tuple(done[seed] for seed in seeds)
+    return SettingOutcome(model=setting.checkpoint, data=source.name, task=source.task.name, runs=runs)
 
 
-def require_model(folder: Path, seeds: Sequence[int]) -> None:
-    """Refuse runs that are done but whose model is gone.
+def read_runs(folder: Path, seeds: Sequence[int], *, needs_model: bool = True) -> dict[int, RunOutcome]:
+    """The runs that a folder holds.
 
     Args:
         folder: As for `run_seeds`.
-        seeds: Of the runs.
+        seeds: All that are to be there in the end.
+        needs_model: Whether the best run's model must be there.
+
+    Returns:
+        The runs by their seeds.
 
     Raises:
-        InputError: If the file of a run is there and `model` is not.
+        InputError: If a file is damaged, a run has another seed than those, or the model is gone.
     """
+    done = {run.seed: run for run in map(_read, sorted(folder.glob(_RUN_FILE.format(seed="*"))))}
+    if others := sorted(done.keys() - set(seeds)):
+        raise InputError(
+            f"--resume: {folder} holds runs of seeds {', '.join(map(str, others))} too, whose model may be the best "
+            f"one. Give them as well: --seeds {' '.join(map(str, sorted({*done, *seeds})))}."
+        )
     model = folder / MODEL_FOLDER
-    done = [path for seed in seeds if (path := folder / _RUN_FILE.format(seed=seed)).exists()]
-    if done and not model.is_dir():
+    if done and needs_model and not model.is_dir():
+        files = ", ".join(str(folder / _RUN_FILE.format(seed=seed)) for seed in sorted(done))
         raise InputError(
             f"--resume: {model} must hold the best model of the runs that are done, is not there. "
-            f"Remove {', '.join(map(str, done))} to run anew."
+            f"Remove {files} to run anew."
         )
+    return done
 
 
 def _keep_setting(setting: Setting, folder: Path, resume: bool) -> None:
@@ -141,30 +152,34 @@ def _keep_setting(setting: Setting, folder: Path, resume: bool) -> None:
         opened.write(json.dumps(given, indent=1).encode())
 
 
-def _run(setting: Setting, seed: int, folder: Path | None, best: float | None) -> RunOutcome:
-    """One run; its model takes the place of the kept one where it is better."""
-    with _scratch(setting.arguments, folder) as scratch:
-        new = scratch / MODEL_FOLDER
-        try:
-            outcome = finetune(
-                setting.checkpoint,
-                setting.source.task,
-                setting.source.data,
-                replace(setting.arguments, seed=seed, output_dir=str(scratch / "trainer")),
-                setting.reading,
-                save_to=str(new) if folder is not None and setting.trains else None,
-                trains=setting.trains,
-                with_intervals=True,
-            )
-        except DivergedError as error:
-            raise DivergedError(
-                f"{setting.source.task.name}, seed {seed}: {error}. Give a lower --learning_rate."
-            ) from error
-        is_better = best is None or outcome.score > best
-        if folder is not None and new.exists() and is_better and setting.arguments.process_index == 0:
-            shutil.rmtree(folder / MODEL_FOLDER, ignore_errors=True)
-            new.replace(folder / MODEL_FOLDER)
-    return outcome
+def _run(setting: Setting, seed: int, scratch: Path, keeps_model: bool) -> RunOutcome:
+    """One run, with its model in the scratch folder."""
+    try:
+        return finetune(
+            setting.checkpoint,
+            setting.source.task,
+            setting.source.data,
+            replace(setting.arguments, seed=seed, output_dir=str(scratch / "trainer")),
+            setting.reading,
+            save_to=str(scratch / MODEL_FOLDER) if keeps_model and setting.trains else None,
+            trains=setting.trains,
+            with_intervals=True,
+        )
+    except DivergedError as error:
+        raise DivergedError(
+            f"{setting.source.task.name}, seed {seed}: {error}. Give a lower --learning_rate."
+        ) from error
+
+
+def _keep(outcome: RunOutcome, folder: Path, scratch: Path, is_best: bool) -> None:
+    """Put a run's file into the folder; before it its model, where that takes the place of the kept one."""
+    model, new = folder / MODEL_FOLDER, scratch / MODEL_FOLDER
+    if is_best and new.exists():
+        if model.exists():
+            model.replace(scratch / "before")
+        new.replace(model)
+    with written_whole(folder / _RUN_FILE.format(seed=outcome.seed)) as file:
+        file.write(json.dumps(asdict(outcome), indent=1).encode())
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from design_space.files import require_writable
 from design_space.progress import progress
 from finetune.predict import predict
 from finetune.row_files import Row
-from finetune.runs import MODEL_FOLDER, require_model
+from finetune.runs import MODEL_FOLDER, read_runs
 from finetune.submission import FILES, check_submission, write_predictions
 from finetune.submission_rows import find_test_tables, read_test_rows
 from finetune.suite import Suite
@@ -35,7 +35,7 @@ def prepare(suite: Suite, target: Path) -> dict[str, list[Row]]:
     _require_room(target, tables)
     if suite.resume and suite.folder is not None:
         for task in suite.tasks:
-            require_model(suite.folder / task.name, suite.seeds)
+            read_runs(suite.folder / task.name, suite.seeds)
     left_out = [file for file in FILES.values() if GLUE[file.task] in suite.tasks and file.name not in tables]
     for file in left_out:
         place = Path(suite.data) / file.subset / file.split
@@ -64,7 +64,7 @@ def submit(suite: Suite, rows: Mapping[str, Sequence[Row]], target: Path) -> Non
         task = GLUE[FILES[name].task]
         with contextlib.nullcontext() if quiet else progress(f"{name}: {len(of_file):,} test rows") as report:
             model = suite.folder / task.name / MODEL_FOLDER
-            predictions[name] = predict(model, task, of_file, suite.arguments, suite.reading, report).predictions
+            predictions[name] = predict(str(model), task, of_file, suite.arguments, suite.reading, report).predictions
     for name, values in predictions.items():
         sys.stderr.write(f"{write_predictions(target, name, values)} is written.\n")
     defects = check_submission(target)

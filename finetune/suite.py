@@ -1,9 +1,11 @@
 """A whole benchmark: every task with every seed, one after the other or several processes at a time."""
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,10 +13,13 @@ import torch
 from finetune.config import FinetuneArguments
 from finetune.data import load_task
 from finetune.heads import Reading
+from finetune.messages import quieten, silence
 from finetune.repeats import RunOutcome, SettingOutcome
 from finetune.runs import Setting, run_seeds
 from finetune.source import Source
 from finetune.tasks import Task
+
+_ORPHAN_EXIT_CODE = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +63,20 @@ def run_suite(
 
     Returns:
         One outcome a task, in their order.
+
+    Raises:
+        InputError: Before anything is trained, if rows of a task cannot be read; later, see `run_seeds`.
+        DivergedError: If a run diverges.
     """
+    with silence():
+        for task in suite.tasks:
+            load_task(task, suite.data, seed=suite.arguments.seed)
     if num_parallel == 1:
         return [run_task(suite, task, tell) for task in suite.tasks]
     threads = max(1, torch.get_num_threads() // num_parallel)
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        num_parallel, mp_context=spawn, initializer=torch.set_num_threads, initargs=(threads,)
-    ) as pool:
+    suite = replace(suite, arguments=replace(suite.arguments, disable_tqdm=True))  # bars would mix
+    with ProcessPoolExecutor(num_parallel, mp_context=spawn, initializer=_begin, initargs=(threads,)) as pool:
         running = {pool.submit(run_task, suite, task): task for task in suite.tasks}
         found = {}
         try:
@@ -78,6 +89,20 @@ def run_suite(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [found[task.name] for task in suite.tasks]
+
+
+def _begin(num_threads: int) -> None:
+    """Make a new process ready: quiet, with its share of the threads, and gone soon after the command is."""
+    quieten()
+    torch.set_num_threads(num_threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(_ORPHAN_EXIT_CODE)
 
 
 def run_task(suite: Suite, task: Task, tell: Callable[[RunOutcome], None] = lambda _: None) -> SettingOutcome:

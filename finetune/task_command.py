@@ -5,15 +5,18 @@ import json
 import math
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from design_space.errors import InputError
-from design_space.files import require_writable, written_whole
+from transformers.integrations.integration_utils import get_reporting_integration_callbacks
+
+from design_space.errors import InputError, first_line
+from design_space.files import written_whole
 from finetune.autotune import Ranges, ReportToTrial, autotune
-from finetune.config import FinetuneArguments, FinetuneConfig
-from finetune.predict import predict
+from finetune.config import FinetuneArguments, FinetuneConfig, RunsConfig
+from finetune.output_folder import RESULT_FILE, output_folder, require_free
+from finetune.predict import predict, write_predictions
 from finetune.repeats import RunOutcome, SettingOutcome, points
 from finetune.repeats_file import to_json, write_outcomes
 from finetune.repeats_table import seeds_table
@@ -24,7 +27,7 @@ from finetune.train import finetune
 from pretrain.command_line import FlagParser
 
 EXAMPLE = "python -m finetune --model_name_or_path tiny --task_name mrpc --data my-glue/ --num_runs 5 --output_dir out"
-RESULT_FILE = "result.json"
+TABLE_FILE = "result.md"
 PREDICTIONS_FILE = "predictions.tsv"
 
 _LEAST = {
@@ -44,6 +47,13 @@ _LEAST = {
     "weight_decay": 0,
 }
 
+_NOT_DONE = {
+    "resume_from_checkpoint": "Runs leave nothing to go on from: give --resume for those that are finished.",
+    "prediction_loss_only": "Scores need predictions: leave it out.",
+    "push_to_hub": "Upload the folder 'model' of the results with 'hf upload'.",
+}
+"""Arguments of the Trainer without a use here."""
+
 
 def run_task(words: Sequence[str]) -> None:
     """Read the flags and run."""
@@ -56,20 +66,33 @@ def run_task(words: Sequence[str]) -> None:
         source=(source := find_source(config, training.seed, with_test=training.do_predict)),
         arguments=training,
         reading=reading(config, source.task),
-        trains=training.do_train or not any(word.split("=")[0] == "--do_eval" for word in words),
+        trains=training.do_train or not (training.do_predict or _asks_to_score(words)),
     )
     if training.do_predict:
         _check_prediction(training, source)
     folder = Path(training.output_dir) if training.output_dir else None
-    with contextlib.redirect_stdout(sys.stderr):  # what the Trainer prints
+    with (
+        output_folder(folder, training.process_index == 0),
+        contextlib.redirect_stdout(sys.stderr),  # what the Trainer prints
+    ):
         if config.autotune:
             setting = replace(setting, arguments=_tuned(setting, config, folder))
         outcome = run_seeds(setting, seeds, folder, config.resume, tell)
         if training.do_predict and folder is not None:
-            _predict(setting, folder)
+            outcome = replace(outcome, test=_predict(setting, folder))
+        if training.process_index == 0:
+            keep([outcome], seeds_table(outcome), folder)
     if training.process_index > 0:
         return
-    show([outcome], seeds_table(outcome), folder, config.json)
+    show([outcome], seeds_table(outcome), config.json)
+    if folder is not None:
+        model = f"; the best run's model: {folder / MODEL_FOLDER}" if setting.trains else ""
+        sys.stderr.write(f"results: {folder / RESULT_FILE}{model}\n")
+
+
+def _asks_to_score(words: Sequence[str]) -> bool:
+    """Whether --do_eval was typed; the Trainer's arguments also set it where they are to score after each epoch."""
+    return any(word.partition("=")[0].replace("-", "_") == "__do_eval" for word in words)
 
 
 def _check_prediction(training: FinetuneArguments, source: Source) -> None:
@@ -82,22 +105,21 @@ def _check_prediction(training: FinetuneArguments, source: Source) -> None:
         raise InputError(f"--do_predict: {source.name} must have test rows of {source.task.name}, has none. Add them.")
 
 
-def _predict(setting: Setting, folder: Path) -> None:
-    """Let the best run's model predict the test rows."""
-    source = setting.source
-    assert source.data.test is not None
-    found = predict(folder / MODEL_FOLDER, source.task, source.data.test, setting.arguments, setting.reading)
-    if setting.arguments.process_index > 0:
-        return
-    names = source.task.labels
-    lines = [f"{place}\t{names[value] if names else value}\n" for place, value in enumerate(found.predictions)]
-    with written_whole(folder / PREDICTIONS_FILE) as file:
-        file.write("".join(["index\tprediction\n", *lines]).encode())
-    metrics = ", ".join(f"{name} {points(name, value):.2f}" for name, value in found.metrics.items())
-    sys.stderr.write(f"{len(lines):,} test rows: {folder / PREDICTIONS_FILE}{f' ({metrics})' if metrics else ''}\n")
+def _predict(setting: Setting, folder: Path) -> Mapping[str, float] | None:
+    """Let the best run's model, or the checkpoint where nothing was trained, predict the test rows; their metrics."""
+    source, rows = setting.source, setting.source.data.test
+    assert rows is not None
+    model = folder / MODEL_FOLDER if setting.trains else setting.checkpoint
+    found = predict(str(model), source.task, rows, setting.arguments, setting.reading)
+    if setting.arguments.process_index == 0:
+        write_predictions(folder / PREDICTIONS_FILE, source.task, rows, found.predictions)
+        metrics = ", ".join(f"{name} {points(name, value):.2f}" for name, value in found.metrics.items())
+        told = f" ({metrics})" if metrics else ""
+        sys.stderr.write(f"{len(rows):,} test rows: {folder / PREDICTIONS_FILE}{told}\n")
+    return found.metrics or None
 
 
-def check(config: FinetuneConfig, training: FinetuneArguments) -> None:
+def check(config: RunsConfig, training: FinetuneArguments) -> None:
     """Refuse what cannot be run.
 
     Raises:
@@ -105,19 +127,16 @@ def check(config: FinetuneConfig, training: FinetuneArguments) -> None:
     """
     if not config.model_name_or_path:
         raise InputError("--model_name_or_path: must name a checkpoint. Give a folder or a hub name.")
-    folder = Path(training.output_dir)
-    if training.output_dir and not config.resume:
-        kept = "a result" if (folder / RESULT_FILE).exists() else "runs" if any(folder.glob("**/run-*.json")) else None
-        if kept:
-            raise InputError(f"--output_dir: {folder} holds {kept} already. Give another folder, or --resume.")
-    if config.resume and not training.output_dir:
-        raise InputError("--resume: needs the folder of the runs. Give --output_dir.")
-    if training.output_dir:
-        require_writable(folder)
-    if training.resume_from_checkpoint:
-        raise InputError("--resume_from_checkpoint: runs leave nothing to go on from. Give --resume for finished ones.")
+    require_free(training.output_dir, resume=config.resume)
+    for name, way_out in _NOT_DONE.items():
+        if getattr(training, name):
+            raise InputError(f"--{name}: is not done here. {way_out}")
+    try:
+        get_reporting_integration_callbacks(training.report_to)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"--report_to: {first_line(error)}") from None
     for name, least in _LEAST.items():
-        value = getattr(config if hasattr(config, name) else training, name)
+        value = getattr(config, name, None) if hasattr(config, name) else getattr(training, name, None)
         if value is not None and value < least:
             raise InputError(f"--{name}: must be at least {least}, got {value}.")
     for name in ("learning_rate", "head_learning_rate", "num_train_epochs"):
@@ -128,7 +147,7 @@ def check(config: FinetuneConfig, training: FinetuneArguments) -> None:
         raise InputError(f"--layerwise_lr_decay: must be in (0, 1], got {training.layerwise_lr_decay}.")
 
 
-def seeds_of(config: FinetuneConfig, training: FinetuneArguments) -> list[int]:
+def seeds_of(config: RunsConfig, training: FinetuneArguments) -> list[int]:
     """The seeds of the runs.
 
     Raises:
@@ -138,7 +157,11 @@ def seeds_of(config: FinetuneConfig, training: FinetuneArguments) -> list[int]:
         raise InputError("--seeds: must not be given with --num_runs. Leave one of them out.")
     if len(set(config.seeds)) < len(config.seeds):
         raise InputError(f"--seeds: must differ, got {', '.join(map(str, config.seeds))}.")
-    return config.seeds or list(range(training.seed, training.seed + (config.num_runs or 1)))
+    seeds = config.seeds or list(range(training.seed, training.seed + (config.num_runs or 1)))
+    for seed in seeds:
+        if not 0 <= seed < 2**32:
+            raise InputError(f"{'--seeds' if config.seeds else '--seed'}: must be from 0 to 2^32 - 1, got {seed}.")
+    return seeds
 
 
 def tell(run: RunOutcome) -> None:
@@ -148,11 +171,16 @@ def tell(run: RunOutcome) -> None:
     sys.stderr.write(f"{run.task}, seed {run.seed}: {run.score:.2f} ({metrics}{details}) in {run.seconds:.0f} s\n")
 
 
-def show(outcomes: Sequence[SettingOutcome], table: str, folder: Path | None, as_json: bool) -> None:
-    """Write result.json and result.md, and print one of them."""
+def keep(outcomes: Sequence[SettingOutcome], table: str, folder: Path | None) -> None:
+    """Write result.json and result.md."""
     if folder is not None:
         write_outcomes(folder / RESULT_FILE, outcomes)
-        (folder / "result.md").write_text(table, encoding="utf-8")
+        with written_whole(folder / TABLE_FILE) as file:
+            file.write(table.encode())
+
+
+def show(outcomes: Sequence[SettingOutcome], table: str, as_json: bool) -> None:
+    """Print what one of these files holds."""
     sys.stdout.write(json.dumps(to_json(outcomes)) + "\n" if as_json else table)
 
 
@@ -183,7 +211,10 @@ def _tuned(setting: Setting, config: FinetuneConfig, folder: Path | None) -> Fin
                 setting.checkpoint, source.task, source.data, by_epoch, setting.reading, callbacks=[watch]
             ).score
 
-    found = autotune(train, setting.arguments, config.autotune, folder, ranges)
+    tuned = {"learning_rate", "per_device_train_batch_size", "num_train_epochs"}
+    fixed = {name: value for name, value in setting.to_json().items() if name not in tuned}
+    may_go_on = not any(folder.glob("run-*.json"))
+    found = autotune(train, setting.arguments, config.autotune, folder, ranges, fixed=fixed, may_go_on=may_go_on)
     sys.stderr.write(
         f"autotune: learning rate {found.learning_rate:.3g}, batch {found.per_device_train_batch_size}, "
         f"epochs {found.num_train_epochs:g}\n"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,6 +78,7 @@ def finetune(
         trainer = _trainer(model, head, data if trains else replace(data, train=[]), given, report, callbacks)
         loss, num_steps = _train(trainer, task) if trains else (None, 0)
         outcome = head.outcome(data.validation, trainer.outputs())
+        _warn_of_one_label(task, given.seed, outcome.predictions)
         if save_to is not None:
             _save(trainer, tokenizer, Path(save_to))
         return RunOutcome(
@@ -148,6 +150,12 @@ def _trainer(
     )
 
 
+def _warn_of_one_label(task: Task, seed: int, predictions: Sequence[Any]) -> None:
+    """Tell of a model that has learnt no more than which label is frequent."""
+    if task.labels and len(predictions) > 1 and len(set(predictions)) == 1:
+        _logger.warning("%s, seed %d: every row is predicted to be %s.", task.name, seed, task.labels[predictions[0]])
+
+
 def _save(trainer: TaskTrainer, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Model and tokenizer, which loses the length at which this run cut its texts."""
     trainer.save_model(str(folder))
@@ -166,7 +174,24 @@ def _train(trainer: TaskTrainer, task: Task) -> tuple[float, int]:
     output = trainer.train()
     if not math.isfinite(output.training_loss):
         raise DivergedError(f"{task.name}: mean loss is {output.training_loss} after {output.global_step} steps")
+    if trainer.args.early_stopping_patience is not None:
+        _tell_best_epoch(trainer, task)
     return output.training_loss, output.global_step
+
+
+def _tell_best_epoch(trainer: TaskTrainer, task: Task) -> None:
+    """Say when a run ended, and which epoch's model is kept."""
+    scored = [entry for entry in trainer.state.log_history if "eval_score" in entry]
+    best = max(scored, key=lambda entry: entry["eval_score"])
+    _logger.info(
+        "%s, seed %d: ended after epoch %.0f of %.0f; epoch %.0f is kept, score %.2f.",
+        task.name,
+        trainer.args.seed,
+        scored[-1]["epoch"],
+        trainer.state.num_train_epochs,
+        best["epoch"],
+        best["eval_score"],
+    )
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -101,3 +102,26 @@ def test_ranges_that_hold_nothing_are_refused(wrong: dict[str, tuple[float, ...]
 def test_less_than_one_trial_is_refused(tmp_path: Path, arguments: Make) -> None:
     with pytest.raises(InputError, match="at least 1 trial, got 0"):
         autotune(best_at_1e4, arguments(), 0, tmp_path)
+
+
+def test_a_study_that_goes_on_draws_new_trials(tmp_path: Path, arguments: Make) -> None:
+    autotune(best_at_1e4, arguments(), 3, tmp_path)
+    autotune(best_at_1e4, arguments(), 6, tmp_path)
+    rates = [trial.params["learning_rate"] for trial in stored(tmp_path).trials]
+    assert len(set(rates)) == 6
+
+
+@pytest.mark.parametrize("other", [{"fixed": {"model": "b"}}, {"ranges": Ranges(batch_sizes=(8,))}], ids=str)
+def test_a_study_of_something_else_is_refused(tmp_path: Path, arguments: Make, other: dict[str, Any]) -> None:
+    same: dict[str, Any] = {"fixed": {"model": "a"}, "ranges": Ranges()}
+    autotune(best_at_1e4, arguments(), 1, tmp_path, **same)
+    autotune(best_at_1e4, arguments(), 2, tmp_path, **same)
+    with pytest.raises(InputError, match=r"autotune\.db was begun with (model 'a', got 'b'|batch_sizes \[32,)"):
+        autotune(best_at_1e4, arguments(), 3, tmp_path, **(same | other))
+
+
+def test_a_study_whose_runs_are_there_does_not_go_on(tmp_path: Path, arguments: Make) -> None:
+    found = autotune(best_at_1e4, arguments(), 2, tmp_path)
+    assert autotune(best_at_1e4, arguments(), 2, tmp_path, may_go_on=False) == found
+    with pytest.raises(InputError, match="holds runs of what 2 trials found. Give --autotune 2, or another"):
+        autotune(best_at_1e4, arguments(), 4, tmp_path, may_go_on=False)

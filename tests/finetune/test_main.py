@@ -15,7 +15,6 @@ from finetune import __main__ as command
 from finetune import runs
 from finetune.__main__ import main
 from finetune.data import TaskData
-from pretrain.callbacks import DivergedError
 
 Flags = Callable[..., list[str]]
 WriteTask = Callable[..., str]
@@ -74,6 +73,10 @@ def logging_level() -> Iterator[None]:
     transformers_logging.enable_progress_bar()
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
+
+
 def rows_of(table: str) -> list[list[str]]:
     """The cells of a Markdown table."""
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
@@ -108,7 +111,7 @@ def test_runs_are_kept_each_with_its_file_and_the_best_model(
     assert [run["seed"] for run in task["runs"]] == [3, 4]
     assert task["mean"]["score"] == pytest.approx(sum(run["score"] for run in task["runs"]) / 2)
     assert all(set(run["intervals"]) == {"score", "accuracy"} for run in task["runs"])
-    assert sorted(path.name for path in out.iterdir()) == [
+    assert names_in(out) == [
         "model",
         "result.json",
         "result.md",
@@ -193,11 +196,12 @@ def test_the_best_model_predicts_test_rows_where_asked(
     test = tmp_path / "test.csv"
     test.write_text("text\nthe happy cat ran\nthe sad bird sang\n")
     out = tmp_path / "out"
-    words = ("--train_file", str(own_file), "--label_column", "mood", "--test_file", str(test), "--do_predict")
+    files = ("--train_file", str(own_file), "--label_column", "mood", "--test_file", str(test))
+    words = (*files, "--do_train", "--do_predict")
     learning = ("--max_steps", "80", "--learning_rate", "1e-2", "--max_train_samples", "80")
     main(flags(*words, *learning, "--output_dir", str(out), without=("--task_name", "--data")))
     lines = (out / "predictions.tsv").read_text().splitlines()
-    assert lines == ["index\tprediction", "0\thappy", "1\tsad"]
+    assert lines == ["index\tprediction\ttext", "0\thappy\tthe happy cat ran", "1\tsad\tthe sad bird sang"]
     assert f"2 test rows: {out}/predictions.tsv\n" in capsys.readouterr().err
 
 
@@ -206,10 +210,37 @@ def test_labelled_test_rows_are_scored_too(
 ) -> None:
     data = write_task("sst2", separable.train, separable.validation)
     (Path(data) / "sst2" / "test.jsonl").write_text((Path(data) / "sst2" / "validation.jsonl").read_text())
-    main(flags("--data", data, "--do_predict", "--output_dir", str(tmp_path / "out"), "--max_eval_samples", "24"))
+    main(
+        flags(
+            "--data",
+            data,
+            "--do_train",
+            "--do_predict",
+            "--output_dir",
+            str(tmp_path / "out"),
+            "--max_eval_samples",
+            "24",
+        )
+    )
     captured = capsys.readouterr()
     accuracy = rows_of(captured.out)[-1][1]
     assert f"predictions.tsv (accuracy {accuracy})" in captured.err
+    (task,) = json.loads((tmp_path / "out" / "result.json").read_text())["tasks"]
+    assert task["test"] == task["runs"][0]["metrics"]
+    lines = [line.split("\t") for line in (tmp_path / "out" / "predictions.tsv").read_text().splitlines()]
+    assert lines[0] == ["index", "prediction", "label", "sentence"]
+    assert sum(line[1] == line[2] for line in lines[1:]) / 24 == task["test"]["accuracy"]
+
+
+def test_a_kept_model_predicts_without_training(flags: Flags, own_file: Path, tmp_path: Path) -> None:
+    words = ("--train_file", str(own_file), "--label_column", "mood", "--do_predict")
+    learning = ("--max_steps", "80", "--learning_rate", "1e-2", "--max_train_samples", "80", "--do_train")
+    trained, again = tmp_path / "trained", tmp_path / "again"
+    main(flags(*words, *learning, "--output_dir", str(trained), without=("--task_name", "--data")))
+    model = ("--model_name_or_path", str(trained / "model"))
+    main(flags(*words, *model, "--output_dir", str(again), without=("--task_name", "--data")))
+    assert (again / "predictions.tsv").read_bytes() == (trained / "predictions.tsv").read_bytes()
+    assert names_in(again) == ["predictions.tsv", "result.json", "result.md", "run-42.json", "setting.json"]
 
 
 def test_learning_rate_and_batch_are_tuned_and_the_study_is_kept(
@@ -218,8 +249,14 @@ def test_learning_rate_and_batch_are_tuned_and_the_study_is_kept(
     main(flags("--output_dir", str(tmp_path / "out"), "--autotune", "2", "--autotune_batch_sizes", "8", "16"))
     assert "autotune: learning rate " in capsys.readouterr().err
     assert (tmp_path / "out" / "autotune.db").exists()
-    names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["autotune.db", "model", "result.json", "result.md", "run-42.json", "setting.json"]
+    assert names_in(tmp_path / "out") == [
+        "autotune.db",
+        "model",
+        "result.json",
+        "result.md",
+        "run-42.json",
+        "setting.json",
+    ]
 
 
 # Whole benchmarks
@@ -234,7 +271,7 @@ def test_a_benchmark_scores_the_tasks_that_there_are(
     assert [row[0] for row in table[2:]] == ["cola", "sst2", "GLUE score over 2 tasks"]
     absent = "mrpc, stsb, qqp, mnli, qnli, rte, wnli"
     assert f"--data: {two_tasks} does not have {absent}: left out of the score." in captured.err
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["cola", "result.json", "result.md", "sst2"]
+    assert names_in(tmp_path / "out") == ["cola", "result.json", "result.md", "sst2"]
 
 
 def test_the_score_of_a_benchmark_is_its_mean_with_and_without_wnli(
@@ -345,7 +382,15 @@ def test_a_missing_flag_is_refused(flags: Flags, flag: str, message: str, no_tra
             ["--do_predict", "--output_dir", "out"],
             "^--do_predict: demo must have test rows of sst2, has none. Add them",
         ),
-        (["--resume_from_checkpoint", "x"], "^--resume_from_checkpoint: runs leave nothing to go on from"),
+        (
+            ["--resume_from_checkpoint", "x"],
+            "^--resume_from_checkpoint: is not done here. Runs leave nothing to go on from",
+        ),
+        (["--prediction_loss_only"], "^--prediction_loss_only: is not done here. Scores need predictions"),
+        (["--push_to_hub"], "^--push_to_hub: is not done here. Upload"),
+        (["--report_to", "nowhere"], "^--report_to: nowhere is not supported"),
+        (["--seed", "-1"], r"^--seed: must be from 0 to 2\^32 - 1, got -1\."),
+        (["--seeds", "1", "4294967296"], "^--seeds: must be from 0 to .* got 4294967296"),
         (["--output_dir", "/proc/x"], "^--output_dir: /proc/x must be a folder to write to"),
     ],
 )
@@ -399,7 +444,7 @@ def test_a_checkpoint_that_is_absent_is_refused(flags: Flags, tmp_path: Path) ->
 
 
 def test_a_run_that_diverges_is_told_in_one_line(flags: Flags, logging_level: None) -> None:
-    with pytest.raises(DivergedError, match=r"^sst2, seed 42: .*\. Give a lower --learning_rate\.$"):
+    with pytest.raises(InputError, match=r"^sst2, seed 42: .*\. Give a lower --learning_rate\.$"):
         main(flags("--learning_rate", "1e30", "--max_steps", "6", "--logging_steps", "1"))
 
 

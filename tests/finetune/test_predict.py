@@ -106,9 +106,9 @@ def test_outputs_that_are_not_finite_are_told(positive_words: Path, arguments: A
     shutil.copytree(positive_words, tmp_path / "model")
     model.save_pretrained(tmp_path / "model")
     with pytest.raises(DivergedError, match="^sst2: predictions are not finite"):
-        predict(tmp_path / "model", GLUE["sst2"], [{"sentence": "the dog"}], arguments(), Reading())
+        predict(str(tmp_path / "model"), GLUE["sst2"], [{"sentence": "the dog"}], arguments(), Reading())
 
 
 def test_a_folder_without_a_model_is_refused(arguments: Arguments, tmp_path: Path):
     with pytest.raises(InputError, match="^model: '.*absent' does not exist"):
-        predict(tmp_path / "absent", GLUE["sst2"], [{"sentence": "the dog"}], arguments(), Reading())
+        predict(str(tmp_path / "absent"), GLUE["sst2"], [{"sentence": "the dog"}], arguments(), Reading())

@@ -1,11 +1,13 @@
-"""Two processes of `torchrun` train one model, and one of them speaks and writes."""
+"""Processes of `torchrun` and of `--parallel`."""
 
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 
@@ -42,7 +44,7 @@ def test_two_processes_leave_what_one_leaves(checkpoint: str, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(done.stdout)
     assert [run["num_steps"] for run in result["tasks"][0]["runs"]] == [8, 8]  # 64 rows, 16 a step, 2 epochs
-    names = ["model", "result.json", "result.md", "run-42.json", "run-43.json", "setting.json"]
+    names = [".lock", "model", "result.json", "result.md", "run-42.json", "run-43.json", "setting.json"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     assert (tmp_path / "out" / "model" / "modeling_flexibert.py").exists()
     again = [sys.executable, "-m", "finetune", *words, "--model_name_or_path", str(tmp_path / "out" / "model")]
@@ -50,3 +52,35 @@ def test_two_processes_leave_what_one_leaves(checkpoint: str, tmp_path: Path) ->
     scored = json.loads(subprocess.run(alone, env=environment, capture_output=True, text=True, timeout=300).stdout)
     best = max(run["score"] for run in result["tasks"][0]["runs"])
     assert scored["tasks"][0]["mean"]["score"] == best
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_command_that_is_killed(checkpoint: str, tmp_path: Path) -> None:
+    flags = {
+        "--model_name_or_path": checkpoint,
+        "--data": "demo",
+        "--tasks": "cola,sst2",
+        "--max_steps": "100000",
+        "--parallel": "2",
+        "--output_dir": str(tmp_path / "out"),
+        "--use_cpu": "true",
+    }
+    words = [word for pair in flags.items() for word in pair]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "finetune", "glue", *words], env=environment, stderr=subprocess.DEVNULL
+    ) as command:
+        try:
+            deadline = time.monotonic() + 120
+            while len(list((tmp_path / "out").glob("*/.run-*"))) < 2:
+                assert command.poll() is None, "ended before it trained"
+                assert time.monotonic() < deadline, "did not train"
+                time.sleep(0.5)
+            workers = psutil.Process(command.pid).children(recursive=True)
+        finally:
+            command.kill()
+    assert len(workers) >= 2
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    for worker in alive:
+        worker.kill()
+    assert not alive

@@ -177,7 +177,7 @@ def test_nothing_is_written_where_a_prediction_fails(
         return Outcome([0] * len(rows), {}, None)
 
     monkeypatch.setattr(submit, "predict", predict)
-    with pytest.raises(DivergedError):
+    with pytest.raises(InputError, match="^stsb: predictions are not finite$"):
         glue(data, "--output_dir", str(tmp_path / "out"), tasks="cola,stsb")
     assert not (tmp_path / "sub").exists()
     assert (tmp_path / "out" / "result.json").exists()  # so that --resume goes on from here
