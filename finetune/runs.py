@@ -99,7 +99,13 @@ def run_seeds(
             tell(outcome)
         wait_for_everyone()
     source = setting.source
-    return SettingOutcome(model=setting.checkpoint, data=source.name, task=source.task.name, runs=tuple(done))
+    return SettingOutcome(
+        model=setting.checkpoint,
+        data=source.name,
+        task=source.task.name,
+        runs=tuple(done),
+        setting=setting.to_json(),
+    )
 
 
 def require_model(folder: Path, seeds: Sequence[int]) -> None:
