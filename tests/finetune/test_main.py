@@ -89,7 +89,7 @@ def test_a_run_prints_its_table_and_keeps_nothing(
     assert exit_code(lambda: main(flags())) == 0
     captured = capsys.readouterr()
     head, _, score, accuracy = rows_of(captured.out)
-    assert head[1:] == ["mean", "seed 42"]
+    assert head[1:] == ["mean", "seed 42", "95 % interval"]
     assert score[0] == "score"
     assert score[1:] == accuracy[1:]  # sst2 has one metric
     assert f"sst2, seed 42: {score[1]} (accuracy {accuracy[1]}) in " in captured.err
