@@ -269,6 +269,8 @@ def test_two_results_are_compared(flags: Flags, tmp_path: Path, capsys: pytest.C
     found = json.loads(capsys.readouterr().out)
     (difference,) = found["differences"]
     assert (difference["task"], difference["metric"]) == ("sst2", "accuracy")
+    assert found["settings_differ"] == {"learning_rate": {"sst2": {"a": 1e-3, "b": 1e-2}}}
+    assert (found["file_a"], found["file_b"]) == tuple(str(tmp_path / name / "result.json") for name in "ab")
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
