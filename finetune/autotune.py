@@ -1,6 +1,5 @@
 """Learning rate, batch and epochs chosen by Optuna: TPE, with bad trials ended early, resumable."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -13,6 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from design_space.errors import InputError
 from finetune.config import FinetuneArguments
+from finetune.repeats_file import json_ready
 from pretrain.callbacks import DivergedError
 
 STUDY_FILE = "autotune.db"
@@ -160,7 +160,7 @@ def _study(folder: Path, seed: int) -> optuna.Study:
 
 def _require_same(study: optuna.Study, folder: Path, given: Mapping[str, Any]) -> None:
     """Refuse to go on with a study of something else."""
-    given = json.loads(json.dumps(given, default=str))
+    given = json_ready(given)
     kept = study.user_attrs.get(_SETTING)
     if kept is None:
         study.set_user_attr(_SETTING, given)

@@ -30,4 +30,8 @@ def compare_files(arguments: Sequence[str]) -> None:
     parser.add_argument("--json", action="store_true", help="print the comparison as one JSON line")
     given = parser.parse_args(arguments)
     found = compare(read_outcomes(given.a), read_outcomes(given.b))
-    sys.stdout.write(json.dumps(found.to_json()) + "\n" if given.json else found.text())
+    if given.json:
+        files = {"file_a": str(given.a), "file_b": str(given.b)}
+        sys.stdout.write(json.dumps(files | found.to_json()) + "\n")
+    else:
+        sys.stdout.write(found.text(given.a, given.b))

@@ -6,8 +6,9 @@ a task, each with one `RunOutcome` a seed. Symbol: S runs.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,9 +61,7 @@ class RunOutcome:
         for name, value in {SCORE: self.score, "loss": self.loss, "seconds": self.seconds, **self.details}.items():
             if value is not None and not math.isfinite(value):
                 raise InputError(f"{where}: {name} must be finite, got {value!r}. Leave runs out that diverged.")
-        for name, value in self.metrics.items():
-            if not -1 <= value <= 1:  # NaN is in no range
-                raise InputError(f"{where}: {name} must be in [-1, 1], got {value!r}. Divide percentages by 100.")
+        _check_range(where, self.metrics)
         for name, (low, high) in self.intervals.items():
             if name not in self.names or not low <= high:
                 raise InputError(
@@ -89,9 +88,12 @@ class SettingOutcome:
         data: Where the rows came from, such as "glue", "demo" or a folder.
         task: Its name.
         runs: At least one, each with another seed and the same metrics.
+        setting: What decides the scores, the seed apart: hyper-parameters and numbers of rows by name; empty where it
+            is not known.
+        test: Metrics of the best run's model on test rows with labels, as those of the runs; None where there are none.
 
     Raises:
-        InputError: If the runs do not belong together.
+        InputError: If the runs do not belong together, or a metric of `test` is outside its range.
 
     Example:
         >>> runs = tuple(
@@ -107,6 +109,8 @@ class SettingOutcome:
     data: str
     task: str
     runs: tuple[RunOutcome, ...]
+    setting: Mapping[str, Any] = field(default_factory=dict)
+    test: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         if not self.runs:
@@ -122,6 +126,7 @@ class SettingOutcome:
                     f"{self.task}: runs must have the same metrics, got {', '.join(run.metrics)} for seed {run.seed} "
                     f"and {', '.join(self.runs[0].metrics)} for seed {self.runs[0].seed}. Score them alike."
                 )
+        _check_range(f"{self.task}, test rows", self.test or {})
 
     @property
     def names(self) -> list[str]:
@@ -153,6 +158,12 @@ class SettingOutcome:
     def best(self) -> RunOutcome:
         """The run with the greatest score, the first of several."""
         return max(self.runs, key=lambda run: run.score)
+
+
+def _check_range(where: str, metrics: Mapping[str, float]) -> None:
+    for name, value in metrics.items():
+        if not -1 <= value <= 1:  # NaN is in no range
+            raise InputError(f"{where}: {name} must be in [-1, 1], got {value!r}. Divide percentages by 100.")
 
 
 def points(name: str, value: float) -> float:

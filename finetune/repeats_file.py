@@ -1,8 +1,8 @@
 """The file that keeps a setting's runs: JSON that is checked when it is read."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,16 +19,16 @@ SCHEMA = 1
 def to_json(outcomes: Sequence[SettingOutcome]) -> dict[str, Any]:
     """What the file holds, ready for `json.dumps`.
 
-    Means, deviations and the best seeds stand there for those who read the file without this module; reading it
-    computes them anew.
+    Metrics and their intervals are fractions, scores and theirs are points. Means, deviations and the best seeds stand
+    there for those who read the file without this module; reading it computes them anew.
 
     Args:
         outcomes: Of one setting, one a task.
 
     Returns:
         `schema`, `model`, `data`, `score` and `score_without_wnli` (each `{"mean", "std"}`, the second null where there
-        is WNLI alone), and `tasks`, each with `task`, `mean`, `std`, `best_seed` and `runs`. A `std` is null
-        where there is one run.
+        is WNLI alone), and `tasks`, each with `task`, `mean`, `std`, `best_seed`, `runs`, `setting` and `test`. A `std`
+        is null where there is one run, `test` where no test rows were scored.
 
     Raises:
         InputError: If they do not belong to one setting.
@@ -48,10 +48,23 @@ def to_json(outcomes: Sequence[SettingOutcome]) -> dict[str, Any]:
                 "std": outcome.std,
                 "best_seed": outcome.best.seed,
                 "runs": [asdict(run) for run in outcome.runs],
+                "setting": json_ready(outcome.setting),
+                "test": None if outcome.test is None else dict(outcome.test),
             }
             for outcome in outcomes
         ],
     }
+
+
+def json_ready(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as they come back from a JSON file: what JSON does not know, infinity and NaN too, is text.
+
+    Example:
+        >>> json_ready({"folder": Path("a"), "betas": (0.9, 0.99), "max_grad_norm": float("inf")})
+        {'folder': 'a', 'betas': [0.9, 0.99], 'max_grad_norm': 'Infinity'}
+    """
+    ready: dict[str, Any] = json.loads(json.dumps(dict(values), default=str), parse_constant=str)
+    return ready
 
 
 def write_outcomes(path: Path, outcomes: Sequence[SettingOutcome]) -> None:
@@ -77,7 +90,14 @@ def read_outcomes(path: Path) -> list[SettingOutcome]:
     try:
         content = TypeAdapter(_File).validate_json(path.read_bytes())
         outcomes = [
-            SettingOutcome(model=content.model, data=content.data, task=task.task, runs=tuple(task.runs))
+            SettingOutcome(
+                model=content.model,
+                data=content.data,
+                task=task.task,
+                runs=tuple(task.runs),
+                setting=task.setting,
+                test=task.test,
+            )
             for task in content.tasks
         ]
         common_setting(outcomes)
@@ -94,6 +114,8 @@ def read_outcomes(path: Path) -> list[SettingOutcome]:
 class _Task:
     task: str
     runs: list[RunOutcome]
+    setting: dict[str, Any] = field(default_factory=dict)
+    test: dict[str, float] | None = None
     mean: Any = None  # this and the rest follow from the runs
     std: Any = None
     best_seed: Any = None

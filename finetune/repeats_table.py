@@ -3,25 +3,44 @@
 from collections.abc import Sequence
 
 from finetune.data import DEMO
-from finetune.repeats import SCORE, Overall, SettingOutcome, common_setting, overall, overall_without_wnli, points
+from finetune.metrics import task_score
+from finetune.repeats import (
+    SCORE,
+    Overall,
+    RunOutcome,
+    SettingOutcome,
+    common_setting,
+    overall,
+    overall_without_wnli,
+    points,
+)
 from finetune.tasks import GLUE
 
 
 def seeds_table(outcome: SettingOutcome) -> str:
     """One task: a row for the score and one a metric, with mean ± standard deviation and the value of each seed.
 
-    The best run is marked. One run has no deviation, and nothing is marked.
+    The best run is marked, and its interval and its metrics on test rows follow where it has them. One run has no
+    deviation, and nothing is marked.
     """
     several = outcome.std is not None
     heads = [
         f"seed {run.seed} (best)" if several and run.seed == outcome.best.seed else f"seed {run.seed}"
         for run in outcome.runs
     ]
+    heads = [f"{outcome.model}, {outcome.task}", "mean ± sd" if several else "mean", *heads]
     rows = [
         [name, _mean(outcome, name), *(f"{points(name, value):.2f}" for value in outcome.values(name))]
         for name in outcome.names
     ]
-    return _markdown([f"{outcome.model}, {outcome.task}", "mean ± sd" if several else "mean", *heads], rows)
+    if outcome.best.intervals:
+        heads.append("95 % interval of the best run" if several else "95 % interval")
+        rows = [[*row, _interval(outcome.best, row[0])] for row in rows]
+    if outcome.test:
+        heads.append("test (best run)")
+        tested = {SCORE: task_score(outcome.test), **outcome.test}
+        rows = [[*row, f"{points(row[0], tested[row[0]]):z.2f}" if row[0] in tested else ""] for row in rows]
+    return _markdown(heads, rows)
 
 
 def tasks_table(outcomes: Sequence[SettingOutcome]) -> str:
@@ -60,6 +79,13 @@ def _overall_name(outcomes: Sequence[SettingOutcome], data: str) -> str:
 def _mean(outcome: SettingOutcome, name: str) -> str:
     std = outcome.std
     return _with_std(points(name, outcome.mean[name]), None if std is None else points(name, std[name]))
+
+
+def _interval(run: RunOutcome, name: str) -> str:
+    if name not in run.intervals:
+        return ""
+    low, high = (points(name, end) for end in run.intervals[name])
+    return f"[{low:z.2f}, {high:z.2f}]"
 
 
 def _overall(score: Overall) -> str:

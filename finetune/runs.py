@@ -17,6 +17,7 @@ from design_space.files import written_whole
 from finetune.config import FinetuneArguments
 from finetune.heads import Reading
 from finetune.repeats import RunOutcome, SettingOutcome
+from finetune.repeats_file import json_ready
 from finetune.source import Source
 from finetune.train import finetune
 from pretrain.callbacks import DivergedError
@@ -25,7 +26,10 @@ MODEL_FOLDER = "model"
 SETTING_FILE = "setting.json"
 _RUN_FILE = "run-{seed}.json"
 
-_WITHOUT_EFFECT = ("output_dir", "seed", "do_", "disable_tqdm", "report_to", "run_name", "log", "hub", "push_to_hub")
+_WITHOUT_EFFECT = (
+    *("output_dir", "seed", "do_", "disable_tqdm", "report_to", "run_name", "log", "hub", "push_to_hub", "project"),
+    *("trackio", "save", "ddp_timeout", "dataloader_num_workers", "dataloader_pin", "dataloader_persistent", "debug"),
+)
 """Arguments, or how they begin, that change no score."""
 
 
@@ -48,18 +52,20 @@ class Setting:
     trains: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """All that decides the scores, the seed apart."""
+        """All that decides the scores, the seed apart, as JSON values."""
         arguments = self.arguments.to_dict()
-        return {
-            "model": self.checkpoint,
-            "data": self.source.name,
-            "task": self.source.task.name,
-            "num_train_rows": len(self.source.data.train),
-            "num_validation_rows": len(self.source.data.validation),
-            "trains": self.trains,
-            **asdict(self.reading),
-            **{name: value for name, value in arguments.items() if not name.startswith(_WITHOUT_EFFECT)},
-        }
+        return json_ready(
+            {
+                "model": self.checkpoint,
+                "data": self.source.name,
+                "task": self.source.task.name,
+                "num_train_rows": len(self.source.data.train),
+                "num_validation_rows": len(self.source.data.validation),
+                "trains": self.trains,
+                **asdict(self.reading),
+                **{name: value for name, value in arguments.items() if not name.startswith(_WITHOUT_EFFECT)},
+            }
+        )
 
 
 def run_seeds(
@@ -98,8 +104,13 @@ def run_seeds(
             tell(done[seed])
         wait_for_everyone()
     source = setting.source
-    runs = tuple(done[seed] for seed in seeds)
-    return SettingOutcome(model=setting.checkpoint, data=source.name, task=source.task.name, runs=runs)
+    return SettingOutcome(
+        model=setting.checkpoint,
+        data=source.name,
+        task=source.task.name,
+        runs=tuple(done[seed] for seed in seeds),
+        setting=setting.to_json(),
+    )
 
 
 def read_runs(folder: Path, seeds: Sequence[int], *, needs_model: bool = True) -> dict[int, RunOutcome]:
@@ -135,7 +146,7 @@ def read_runs(folder: Path, seeds: Sequence[int], *, needs_model: bool = True) -
 def _keep_setting(setting: Setting, folder: Path, resume: bool) -> None:
     """Write the setting; where runs go on, refuse one that differs from what is there."""
     file = folder / SETTING_FILE
-    given = json.loads(json.dumps(setting.to_json(), default=str))
+    given = setting.to_json()
     if resume and file.exists():
         kept = json.loads(file.read_text(encoding="utf-8"))
         for name in kept:

@@ -1,6 +1,7 @@
 """Two settings beside each other: which test, which rows, their sentences, and what cannot be compared."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ def outcome(
     model: str = "mini",
     data: str = "glue",
     metrics: tuple[str, ...] = ("accuracy",),
+    **setting: Any,
 ) -> SettingOutcome:
     runs = (
         RunOutcome(
@@ -31,12 +33,13 @@ def outcome(
         )
         for seed, score in by_seed.items()
     )
-    return SettingOutcome(model=model, data=data, task=task, runs=tuple(runs))
+    return SettingOutcome(model=model, data=data, task=task, runs=tuple(runs), setting=setting)
 
 
 A = outcome("rte", {1: 60.0, 2: 61.0, 3: 59.0, 4: 62.0, 5: 60.0}, "adam")
 B = outcome("rte", {5: 65.0, 4: 66.0, 3: 62.0, 2: 63.0, 1: 61.0}, "m-fac")
 FEW = outcome("rte", {7: 60.0, 8: 62.0}, "adam")
+FILES = Path("a/result.json"), Path("b/result.json")
 
 
 def only(a: SettingOutcome, b: SettingOutcome) -> Difference:
@@ -72,28 +75,30 @@ def test_with_fewer_than_two_shared_seeds_all_runs_are_compared_by_welch(seeds: 
 
 
 def test_the_sentence_of_a_difference():
-    assert only(A, B).sentence == "B is better than A by 3.00 [1.04, 4.96], p = 0.013 (paired, 5 seeds)"
-    assert only(B, A).sentence == "A is better than B by 3.00 [1.04, 4.96], p = 0.013 (paired, 5 seeds)"
+    assert only(A, B).sentence == "B is better than A by 3.00 points [1.04, 4.96], p = 0.013 (paired, 5 seeds)"
+    assert only(B, A).sentence == "A is better than B by 3.00 points [1.04, 4.96], p = 0.013 (paired, 5 seeds)"
 
 
 def test_the_sentence_where_none_is_shown():
     sentence = only(FEW, B).sentence
-    assert sentence.startswith("A and B do not differ significantly: B - A is 2.40 [-")
+    assert sentence.startswith("A and B do not differ significantly: B - A is 2.40 points [-")
     assert sentence.endswith("(welch, 2 and 5 runs)")
 
 
 def test_the_sentence_where_nothing_varies():
     shifted = outcome("rte", {1: 61.5, 2: 62.5, 3: 60.5, 4: 63.5, 5: 61.5})
     assert only(A, shifted).sentence == (
-        "A and B do not differ significantly: B - A is 1.50, p = 0.062 (paired, exact, 5 seeds)"
+        "A and B do not differ significantly: B - A is 1.50 points, p = 0.062 (paired, exact, 5 seeds)"
     )
-    assert only(A, A).sentence == "A and B do not differ significantly: B - A is 0.00, p = 1 (paired, exact, 5 seeds)"
+    assert only(A, A).sentence == (
+        "A and B do not differ significantly: B - A is 0.00 points, p = 1 (paired, exact, 5 seeds)"
+    )
 
 
 def test_six_equal_differences_are_enough():
     six = {seed: 60.0 for seed in range(6)}
     assert only(outcome("rte", six), outcome("rte", {seed: 61.0 for seed in six})).sentence == (
-        "B is better than A by 1.00, p = 0.031 (paired, exact, 6 seeds)"
+        "B is better than A by 1.00 points, p = 0.031 (paired, exact, 6 seeds)"
     )
 
 
@@ -128,19 +133,43 @@ def test_several_rows_are_adjusted_together_and_the_verdict_follows():
 
 
 def test_the_text_has_a_line_and_a_sentence_a_row():
-    lines = compare([A, outcome("wnli", {1: 1.0}, "adam")], [B]).text().splitlines()
+    lines = compare([A, outcome("wnli", {1: 1.0}, "adam")], [B]).text(*FILES).splitlines()
     assert lines == [
-        "A: adam, B: m-fac, on glue; differences are in points.",
+        "A: a/result.json (model adam)",
+        "B: b/result.json (model m-fac)",
+        "Data: glue. Means and differences are in points.",
         "task  metric    A      B      B - A  95 % interval  effect    p      Holm p  test",
         "rte   accuracy  60.40  63.40  3.00   [1.04, 4.96]   d_z 1.90  0.013  -       paired",
-        "rte accuracy: B is better than A by 3.00 [1.04, 4.96], p = 0.013 (paired, 5 seeds).",
+        "rte accuracy: B is better than A by 3.00 points [1.04, 4.96], p = 0.013 (paired, 5 seeds).",
         "Only A or only B has: wnli.",
     ]
 
 
+def test_the_text_names_what_differs_between_the_settings_and_the_seeds_that_were_left_out():
+    seeds = {0: 60.0, 1: 61.0, 2: 62.0, 3: 63.0, 4: 64.0}
+    fewer = {seed: 62.0 for seed in (0, 1, 2)}
+    a = [outcome(task, seeds, rate=1e-4, rows=rows) for task, rows in (("mrpc", 9), ("rte", 5))]
+    b = [outcome(task, fewer, rate=3e-4, rows=5) for task in ("mrpc", "rte")]
+    lines = compare(a, b).text(*FILES).splitlines()
+    assert lines[2:5] == [
+        "rate: A 0.0001, B 0.0003",
+        "rows: A 9, B 5 (mrpc)",
+        "Data: glue. Means and differences are in points.",
+    ]
+    assert lines[-1] == "Left out of mrpc, rte: seeds 3, 4 of A."
+
+
+def test_seeds_are_left_out_of_pairs_alone():
+    a, b = outcome("rte", {1: 60.0, 2: 61.0, 3: 62.0}), outcome("rte", {8: 60.0, 1: 61.0, 2: 62.5, 9: 63.0})
+    comparison = compare([a], [b])
+    assert comparison.seeds_left_out == {"rte": {"a": [3], "b": [8, 9]}}
+    assert comparison.text(*FILES).endswith("\nLeft out of rte: seed 3 of A and seeds 8, 9 of B.\n")
+    assert compare([a], [FEW]).seeds_left_out == compare([A], [B]).seeds_left_out == {}
+
+
 def test_the_text_of_two_tasks_names_the_effect_of_each_test():
     tasks = [FEW, outcome("cola", {1: 50.0, 2: 50.0}, "adam")], [B, outcome("cola", {1: 50.0, 2: 50.0}, "m-fac")]
-    rows = [line.split("  ") for line in compare(*tasks).text().splitlines()[2:4]]
+    rows = [line.split("  ") for line in compare(*tasks).text(*FILES).splitlines()[4:6]]
     rte, cola = ([cell.strip() for cell in row if cell.strip()] for row in rows)
     assert (rte[6].split()[0], rte[-1]) == ("d", "welch")
     assert cola[5:] == ["-", "-", "1", "1", "paired, exact"]
@@ -148,11 +177,13 @@ def test_the_text_of_two_tasks_names_the_effect_of_each_test():
 
 def test_the_json_is_strict_and_has_the_sentences():
     comparison = compare(
-        [A, outcome("cola", {1: 50.0, 2: 50.0}, "adam")], [B, outcome("cola", {1: 50.0, 2: 50.0}, "m-fac")]
+        [A, outcome("cola", {1: 50.0, 2: 50.0, 3: 1.0}, "adam")], [B, outcome("cola", {1: 50.0, 2: 50.0}, "m-fac")]
     )
     content: dict[str, Any] = json.loads(json.dumps(comparison.to_json(), allow_nan=False))
     assert (content["model_a"], content["model_b"], content["data"]) == ("adam", "m-fac", "glue")
     assert content["unit"] == "points"
+    assert content["seeds_left_out"] == {"cola": {"a": [3], "b": []}}
+    assert content["settings_differ"] is None
     rte, cola = content["differences"]
     assert rte["sentence"] == comparison.differences[0].sentence
     assert (rte["task"], rte["metric"], rte["test"]) == ("rte", "accuracy", "paired")
@@ -184,6 +215,11 @@ def test_the_json_is_strict_and_has_the_sentences():
             [A],
             [outcome("rte", {1: 1.0, 2: 2.0}, metrics=("f1",))],
             "^compare: A and B must share a metric of rte, got accuracy and f1",
+        ),
+        (
+            [outcome("rte", {1: 1.0, 2: 2.0}, num_validation_rows=408)],
+            [outcome("rte", {1: 1.0, 2: 2.0}, num_validation_rows=100)],
+            "^compare: A and B must be scored on the same rows of rte, got 408 and 100. Run both with",
         ),
         ([A, outcome("cola", {1: 1.0}, "base")], [B], "^runs: must be of one model and data, got 'adam' on 'glue'"),
         ([A], [], "^runs: must be of at least one task, got none"),

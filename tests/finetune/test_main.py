@@ -92,7 +92,7 @@ def test_a_run_prints_its_table_and_keeps_nothing(
     assert exit_code(lambda: main(flags())) == 0
     captured = capsys.readouterr()
     head, _, score, accuracy = rows_of(captured.out)
-    assert head[1:] == ["mean", "seed 42"]
+    assert head[1:] == ["mean", "seed 42", "95 % interval"]
     assert score[0] == "score"
     assert score[1:] == accuracy[1:]  # sst2 has one metric
     assert f"sst2, seed 42: {score[1]} (accuracy {accuracy[1]}) in " in captured.err
@@ -306,6 +306,8 @@ def test_two_results_are_compared(flags: Flags, tmp_path: Path, capsys: pytest.C
     found = json.loads(capsys.readouterr().out)
     (difference,) = found["differences"]
     assert (difference["task"], difference["metric"]) == ("sst2", "accuracy")
+    assert found["settings_differ"] == {"learning_rate": {"sst2": {"a": 1e-3, "b": 1e-2}}}
+    assert (found["file_a"], found["file_b"]) == tuple(str(tmp_path / name / "result.json") for name in "ab")
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Runs over seeds: mean and deviation by hand, their mean over tasks, and runs that do not belong together."""
 
 import math
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import pytest
@@ -138,6 +138,13 @@ def test_an_interval_may_be_of_a_metric_or_of_the_score():
 def test_runs_that_do_not_belong_together_are_refused(runs: tuple[RunOutcome, ...], message: str):
     with pytest.raises(InputError, match=message):
         setting(*runs)
+
+
+def test_metrics_on_test_rows_are_in_the_range_of_those_of_the_runs():
+    assert replace(THREE, test={"f1": -1.0}).test == {"f1": -1.0}
+    for value in (58.02, math.nan):
+        with pytest.raises(InputError, match=r"^qqp, test rows: f1 must be in \[-1, 1\], got .* Divide percentages"):
+            replace(THREE, test={"f1": value})
 
 
 def test_a_setting_has_one_model_and_data_and_an_outcome_a_task():

@@ -1,7 +1,9 @@
 """The file of repeated runs: what it holds, that it comes back equal, and what is not such a file."""
 
 import json
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from design_space.errors import InputError
 from finetune.repeats import RunOutcome, SettingOutcome
-from finetune.repeats_file import SCHEMA, read_outcomes, to_json, write_outcomes
+from finetune.repeats_file import SCHEMA, json_ready, read_outcomes, to_json, write_outcomes
 
 
 def outcome(task: str, *scores: float, model: str = "mini") -> SettingOutcome:
@@ -36,6 +38,23 @@ def test_outcomes_come_back_equal(tmp_path: Path):
     write_outcomes(tmp_path / "runs.json", OUTCOMES)
     assert read_outcomes(tmp_path / "runs.json") == OUTCOMES
     assert [path.name for path in tmp_path.iterdir()] == ["runs.json"]
+
+
+def test_the_setting_and_the_metrics_on_test_rows_come_back(tmp_path: Path):
+    given = replace(OUTCOMES[0], setting={"learning_rate": 1e-4, "optim_args": None}, test={"accuracy": 0.5})
+    write_outcomes(tmp_path / "runs.json", [given, OUTCOMES[1]])
+    rte, wnli = json.loads((tmp_path / "runs.json").read_text())["tasks"]
+    assert (rte["setting"], rte["test"]) == ({"learning_rate": 1e-4, "optim_args": None}, {"accuracy": 0.5})
+    assert (wnli["setting"], wnli["test"]) == ({}, None)
+    assert read_outcomes(tmp_path / "runs.json") == [given, OUTCOMES[1]]
+
+
+def test_a_setting_that_json_does_not_know_is_written(tmp_path: Path):
+    given = replace(OUTCOMES[0], setting={"folder": tmp_path, "max_grad_norm": math.inf, "betas": (0.9, 0.99)})
+    write_outcomes(tmp_path / "runs.json", [given])
+    (read,) = read_outcomes(tmp_path / "runs.json")
+    assert read.setting == {"folder": str(tmp_path), "max_grad_norm": "Infinity", "betas": [0.9, 0.99]}
+    assert json_ready(read.setting) == read.setting
 
 
 def test_the_layout():
@@ -73,7 +92,7 @@ def test_what_follows_from_the_runs_and_what_has_a_default_may_be_absent(tmp_pat
     content = json.loads(json.dumps(to_json(OUTCOMES)))
     del content["score"], content["score_without_wnli"]
     for task in content["tasks"]:
-        del task["mean"], task["std"], task["best_seed"], task["runs"][1]["intervals"]
+        del task["mean"], task["std"], task["best_seed"], task["runs"][1]["intervals"], task["setting"], task["test"]
     (tmp_path / "runs.json").write_text(json.dumps(content))
     assert read_outcomes(tmp_path / "runs.json") == OUTCOMES
 
@@ -105,6 +124,8 @@ Change = Callable[[dict[str, Any]], Any]
         (lambda c: c["tasks"][1]["runs"][0].update(score=None), "tasks.1.runs.0.score: Input should be a valid number"),
         (lambda c: c["tasks"][1]["runs"][0].update(extra=1), "tasks.1.runs.0.extra: Unexpected keyword"),
         (lambda c: c["tasks"][0]["runs"][0].update(metrics={"f1": 61.0}), r"f1 must be in \[-1, 1\], got 61.0"),
+        (lambda c: c["tasks"][0].update(test={"f1": 61.0}), r"rte, test rows: f1 must be in \[-1, 1\], got 61.0"),
+        (lambda c: c["tasks"][0].update(setting=[]), "tasks.0.setting: Input should be an object"),
         (lambda c: c["tasks"][0]["runs"][1].update(seed=1), "rte: seeds must differ, got 1 2 times"),
         (lambda c: c["tasks"][0].update(runs=[]), "rte: runs must be at least one"),
         (lambda c: c.update(tasks=[]), "must be of at least one task, got none"),

@@ -1,5 +1,7 @@
 """The Markdown tables, cell by cell."""
 
+from dataclasses import replace
+
 import pytest
 
 from design_space.errors import InputError
@@ -30,6 +32,42 @@ def test_one_run_shows_no_deviation_and_no_best():
     assert "best" not in table
     assert table.splitlines()[2] == "| score | 60.00 | 60.00 |"
     assert "±" not in tasks_table([outcome("rte", {42: 60.0})])
+
+
+def with_intervals(by_seed: dict[int, float]) -> SettingOutcome:
+    given = outcome("rte", by_seed)
+    runs = (replace(run, intervals={"accuracy": (run.score / 100 - 0.05, 0.7)}) for run in given.runs)
+    return replace(given, runs=tuple(runs))
+
+
+def test_the_interval_of_the_best_run_in_points():
+    lines = seeds_table(with_intervals({42: 64.0, 43: 60.0})).splitlines()
+    assert lines[0].endswith("| seed 42 (best) | seed 43 | 95 % interval of the best run |")
+    assert lines[2:] == [
+        "| score | 62.00 ± 2.83 | 64.00 | 60.00 |  |",
+        "| accuracy | 62.00 ± 2.83 | 64.00 | 60.00 | [59.00, 70.00] |",
+    ]
+
+
+def test_the_interval_of_one_run():
+    lines = seeds_table(with_intervals({42: 64.0})).splitlines()
+    assert lines[0] == "| mini, rte | mean | seed 42 | 95 % interval |"
+    assert lines[3] == "| accuracy | 64.00 | 64.00 | [59.00, 70.00] |"
+
+
+def test_the_interval_of_a_score_is_in_points_already():
+    (run,) = outcome("rte", {42: 64.0}).runs
+    given = SettingOutcome(model="m", data="glue", task="rte", runs=(replace(run, intervals={"score": (60.0, 68.0)}),))
+    assert seeds_table(given).splitlines()[2] == "| score | 64.00 | 64.00 | [60.00, 68.00] |"
+
+
+def test_metrics_on_test_rows_and_their_mean_as_the_score():
+    given = outcome("qqp", {42: 60.0})
+    runs = (replace(given.runs[0], metrics={"accuracy": 0.5, "f1": 0.7}),)
+    lines = seeds_table(replace(given, runs=runs, test={"accuracy": 0.4, "f1": 0.5})).splitlines()
+    assert lines[0] == "| mini, qqp | mean | seed 42 | test (best run) |"
+    assert [line.split(" | ")[-1] for line in lines[2:]] == ["45.00 |", "40.00 |", "50.00 |"]
+    assert "test" not in seeds_table(replace(given, test={}))
 
 
 def test_a_row_a_task_then_their_mean_with_and_without_wnli():
