@@ -1,7 +1,8 @@
 """An encoder with a fresh head for a task, and its tokenizer: from a folder or from the hub."""
 
+import logging
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +13,47 @@ from design_space.errors import InputError, first_line
 from finetune.heads import model_class
 from finetune.tasks import Problem, Task
 
+_logger = logging.getLogger(__name__)
+
 _OUT_OF_REACH = ("couldn't connect", "offline mode", "LocalEntryNotFound")
 """What transformers says where the hub does not answer and nothing of the name is kept here."""
 
 
-def load_checkpoint(checkpoint: str, task: Task) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load an encoder with a head for a task; the head is fresh where the checkpoint has none for it.
+def load_checkpoint(
+    checkpoint: str, task: Task, *, needs_head: bool = False
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load an encoder with a head for a task; the head is fresh where the checkpoint has none of its size.
+
+    A head of another size, as for the labels of another task, is warned of.
 
     Args:
         checkpoint: Folder, or name on the hub.
         task: Decides the head.
+        needs_head: Whether the checkpoint must have the head already.
 
     Raises:
-        InputError: If there is no such folder, it cannot be loaded, it is of a kind without such a head, its tokenizer
-            is not there, or the hub is out of reach.
+        InputError: If there is no such folder, it cannot be loaded, it is of a kind without such a head, the head that
+            it needs or its tokenizer is not there, or the hub is out of reach.
     """
     _require_place(checkpoint)
     try:
         config = AutoConfig.from_pretrained(checkpoint, **_labels(task))
-        model, loaded = model_class(task).from_pretrained(checkpoint, config=config, output_loading_info=True)
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+        model, loaded = model_class(task).from_pretrained(
+            checkpoint, config=config, output_loading_info=True, ignore_mismatched_sizes=True
+        )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         raise _refusal(checkpoint, error) from None
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    except Exception as error:  # of a damaged file; the tokenizers library raises no narrower one
+        raise _refusal(checkpoint, error, "its tokenizer.json or tokenizer_config.json cannot be read: ") from None
     _require_encoder(checkpoint, model, loaded["missing_keys"])
+    if needs_head and (loaded["missing_keys"] or loaded["mismatched_keys"]):
+        raise InputError(
+            f"model: {checkpoint!r} must have a head for {task.name}, since nothing is trained, has none. "
+            "Give --do_train, or a model that was fine-tuned."
+        )
+    _require_shapes(checkpoint, model, loaded["mismatched_keys"], task)
     _require_tokenizer(checkpoint, model, tokenizer)
     return model, tokenizer
 
@@ -63,15 +82,13 @@ def _require_place(checkpoint: str) -> None:
         raise InputError(f"model: {checkpoint!r} does not exist. Give a folder, or a hub name as owner/name.")
 
 
-def _refusal(checkpoint: str, error: Exception) -> InputError:
+def _refusal(checkpoint: str, error: Exception, what: str = "") -> InputError:
     if any(words in str(error) for words in _OUT_OF_REACH):
         return InputError(
             f"model: {checkpoint!r} is no folder here, and the hub cannot be reached. Give the folder of a saved "
             "checkpoint, or try again with a network."
         )
-    reason = first_line(error).rstrip(".:")
-    if "ignore_mismatched_sizes" in str(error):
-        reason = "its weights do not have the shapes that config.json says"
+    reason = what + first_line(error).rstrip(".:")
     return InputError(f"model: {checkpoint!r} cannot be loaded: {reason}. Give an encoder with its tokenizer.")
 
 
@@ -83,6 +100,36 @@ def _require_encoder(checkpoint: str, model: PreTrainedModel, missing: Collectio
         raise InputError(
             f"model: {checkpoint!r} must hold the weights of its {type(model.base_model).__name__}, lacks "
             f"{len(absent):,} of them, such as {absent[0]}. Give a checkpoint of the kind that config.json names."
+        )
+
+
+def _require_shapes(
+    checkpoint: str,
+    model: PreTrainedModel,
+    mismatched: Collection[tuple[str, Sequence[int], Sequence[int]]],
+    task: Task,
+) -> None:
+    """Refuse an encoder of other shapes, whose weights would start from chance; warn of a head of another size.
+
+    Args:
+        checkpoint: Named in the messages.
+        model: What was loaded.
+        mismatched: Name of each weight that was not taken, its shape in the checkpoint and in the model.
+        task: What the head is for.
+    """
+    if any(name.startswith(f"{model.base_model_prefix}.") for name, _, _ in mismatched):
+        raise InputError(
+            f"model: {checkpoint!r} cannot be loaded: its weights do not have the shapes that config.json says. "
+            "Give an encoder with its tokenizer."
+        )
+    if mismatched:
+        _, saved, _ = min(mismatched)
+        _logger.warning(
+            "model: %r has a head of %d outputs, %s needs %d: its output layer starts afresh.",
+            checkpoint,
+            saved[0],
+            task.name,
+            task.num_outputs,
         )
 
 

@@ -55,7 +55,7 @@ def predict(
     sorted_rows = [rows[at] for at in order]
 
     def run(given: FinetuneArguments) -> Outcome:
-        model, tokenizer = load_checkpoint(checkpoint, task)
+        model, tokenizer = load_checkpoint(checkpoint, task, needs_head=True)
         head = head_for(task, tokenizer, within_positions(reading, model))
         with tempfile.TemporaryDirectory() as scratch:  # the Trainer wants a folder
             features = _Features(head, sorted_rows)

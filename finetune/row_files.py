@@ -184,6 +184,12 @@ def _delimited(path: Path, separator: str, text_columns: Collection[str]) -> Ite
     repeated = [name for place, name in enumerate(header) if name in header[:place]]
     if repeated:
         raise InputError(f"{path}: column names must be distinct, got {repeated[0]!r} twice. Rename one.")
+    others = [mark for mark in ";\t," if mark != separator and len(header) == 1 and mark in header[0]]
+    if others:
+        raise InputError(
+            f"{path}: must be separated by {separator!r}, seems to be by {others[0]!r}. "
+            "Save it with commas, or with tabs as .tsv."
+        )
     for where, cells in lines:
         if len(cells) != len(header):
             raise InputError(

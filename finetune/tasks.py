@@ -159,11 +159,19 @@ TRIO = {
 TASKS = GLUE | SUPERGLUE | SQUAD | TRIO
 
 
+def _letters(name: str) -> str:
+    """What tells one name from another: its letters and digits."""
+    return name.lower().replace("-", "").replace("_", "")
+
+
+_BY_LETTERS = {_letters(name): task for name, task in TASKS.items()}
+
+
 def parse_tasks(names: str) -> list[Task]:
     """Tasks from a comma-separated list, or `all` those of GLUE.
 
     Args:
-        names: Such as "cola,mrpc".
+        names: Such as "cola,mrpc" or "CoLA, STS-B".
 
     Returns:
         The tasks in the order given, without repeats.
@@ -173,22 +181,22 @@ def parse_tasks(names: str) -> list[Task]:
     """
     if names == "all":
         return list(GLUE.values())
-    parts = [name.strip().lower() for name in names.split(",") if name.strip()]
+    parts = [name.strip() for name in names.split(",") if name.strip()]
     if not parts:
         raise InputError(
             "tasks: must name at least one task, got none. Give 'all' or some of " + ", ".join(TASKS) + "."
         )
-    return [find_task(name) for name in dict.fromkeys(parts)]
+    return list(dict.fromkeys(map(find_task, parts)))
 
 
 def find_task(name: str) -> Task:
-    """The task of a name.
+    """The task of a name, written as here or as in papers: `SST-2`, `STS-B`, `ReCoRD`.
 
     Raises:
         InputError: If it is unknown, with the nearest name.
     """
-    if name in TASKS:
-        return TASKS[name]
+    if task := _BY_LETTERS.get(_letters(name)):
+        return task
     raise InputError(f"task: must be one of {', '.join(TASKS)}, got {name!r}.{did_you_mean(name, TASKS)}")
 
 

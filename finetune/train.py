@@ -71,7 +71,7 @@ def finetune(
 
     def run(given: FinetuneArguments) -> RunOutcome:
         set_seed(given.seed)
-        model, tokenizer = load_checkpoint(checkpoint, task)
+        model, tokenizer = load_checkpoint(checkpoint, task, needs_head=not trains)
         head = head_for(task, tokenizer, within_positions(reading or Reading(), model))
         if task.is_regression and trains:
             _start_at_mean(model, data.train)

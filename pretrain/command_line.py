@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -9,6 +10,14 @@ from typing import Any, NoReturn
 from transformers import HfArgumentParser
 
 from design_space.errors import InputError
+
+_CLOSE = 0.85
+"""Likeness, as difflib measures it, of a typing error and the flag that was meant.
+
+--do_training has 0.87 to --do_train, --max_seq_len 0.90 to --max_seq_length, and a letter left out or two exchanged in
+any flag more. Of what is no error but a flag of something else, --max_query_length has 0.82 to --max_seq_length and
+--data_dir 0.76 to --data_seed.
+"""
 
 
 class FlagParser(HfArgumentParser):
@@ -50,11 +59,35 @@ class FlagParser(HfArgumentParser):
         except (ValueError, argparse.ArgumentError) as error:
             raise InputError(f"{self.prog}: {str(error).splitlines()[0]}") from None
         if unknown:
-            flags = [flag for action in self._actions for flag in action.option_strings]
-            near = difflib.get_close_matches(unknown[0].split("=")[0], flags, n=1)
-            hint = f" Did you mean {near[0]}?" if near else " See --help."
-            raise InputError(f"{self.prog}: unknown flag {unknown[0]!r}.{hint}")
+            raise InputError(f"{self.prog}: {self._unknown(unknown)}")
         return tuple(parsed)
+
+    def _unknown(self, left_over: Sequence[str]) -> str:
+        """What is said of words that no flag takes; of flags alone where there are any, as the others are their values.
+
+        A value may be a token, so it is not repeated.
+        """
+        flags = dict.fromkeys(word.split("=")[0] for word in left_over if not is_value(word))
+        found = {word: self._nearest(word) for word in flags or left_over}
+        if len(found) == 1:
+            ((word, near),) = found.items()
+            return f"unknown flag {word!r}." + (f" Did you mean {near}?" if near else " See --help.")
+        told = [f"{word!r} (did you mean {near}?)" if near else repr(word) for word, near in found.items()]
+        return f"unknown flags {', '.join(told)}. See --help."
+
+    def _nearest(self, word: str) -> str | None:
+        known = [flag for action in self._actions for flag in action.option_strings]
+        return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=_CLOSE)), None)
+
+
+def is_value(word: str) -> bool:
+    """Whether a word belongs to the flag before it: it is no flag, or a negative number.
+
+    Example:
+        >>> [is_value(word) for word in ("cola", "-1", "-0.5", "--seed", "-h")]
+        [True, True, True, False, False]
+    """
+    return not word.startswith("-") or re.fullmatch(r"-\d*\.?\d+", word) is not None
 
 
 def words() -> list[str]:

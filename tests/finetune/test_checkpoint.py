@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import (
     AlbertConfig,
     AutoModel,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     BertConfig,
     DebertaV2Config,
@@ -137,6 +139,92 @@ def test_weights_of_other_shapes_are_refused(tmp_path: Path, checkpoint: str) ->
         load_checkpoint(other, GLUE["sst2"])
 
 
+@pytest.fixture
+def with_head(checkpoint: str, tmp_path: Path) -> Callable[[PretrainedConfig], str]:
+    """Saver of an encoder that has a head for three labels."""
+
+    def make(config: PretrainedConfig) -> str:
+        folder = save(config, checkpoint, tmp_path / "with_head")
+        AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
+        return folder
+
+    return make
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was logged here, not by transformers."""
+    return [record.getMessage() for record in caplog.records if record.name == module.__name__]
+
+
+def bert(size: int, **changes: int) -> PretrainedConfig:
+    return BertConfig(vocab_size=size, num_labels=3, **SMALL | changes)
+
+
+def roberta(size: int) -> PretrainedConfig:
+    return RobertaConfig(vocab_size=size, num_labels=3, **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("make", "task"),
+    [(bert, GLUE["rte"]), (bert, GLUE["stsb"]), (bert, SUPERGLUE["copa"]), (roberta, GLUE["rte"])],
+    ids=["bert-rte", "bert-stsb", "bert-copa", "roberta-rte"],
+)
+def test_a_head_of_another_size_is_made_anew_and_the_encoder_is_kept(
+    make: Callable[[int], PretrainedConfig],
+    task: module.Task,
+    checkpoint: str,
+    with_head: Callable[[PretrainedConfig], str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = with_head(make(len(AutoTokenizer.from_pretrained(checkpoint))))
+    saved = load_file(Path(folder) / "model.safetensors")
+    model, _ = load_checkpoint(folder, task)
+    fresh = {name for name, weight in saved.items() if weight.shape[:1] == (3,)}
+    weights = model.state_dict()
+    assert all(torch.equal(weights[name], weight) for name, weight in saved.items() if name not in fresh)
+    assert {weights[name].shape[0] for name in fresh} == {task.num_outputs}
+    assert all(torch.isfinite(weights[name]).all() for name in fresh)
+    assert told(caplog) == [
+        f"model: {folder!r} has a head of 3 outputs, {task.name} needs {task.num_outputs}: "
+        "its output layer starts afresh."
+    ]
+
+
+def test_a_head_of_the_same_size_is_kept(
+    checkpoint: str, with_head: Callable[[PretrainedConfig], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = with_head(bert(len(AutoTokenizer.from_pretrained(checkpoint))))
+    weight = load_checkpoint(folder, GLUE["mnli"])[0].state_dict()["classifier.weight"]
+    assert torch.equal(weight, load_file(Path(folder) / "model.safetensors")["classifier.weight"])
+    assert told(caplog) == []
+
+
+def test_an_encoder_of_other_shapes_is_refused_though_its_head_is_another_too(
+    checkpoint: str, with_head: Callable[[PretrainedConfig], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    size = len(AutoTokenizer.from_pretrained(checkpoint))
+    folder = with_head(bert(size))
+    (Path(folder) / "config.json").write_text(json.dumps(bert(size, intermediate_size=32).to_dict()))
+    with pytest.raises(InputError, match="cannot be loaded: its weights do not have the shapes that config.json says"):
+        load_checkpoint(folder, GLUE["rte"])
+    assert told(caplog) == []
+
+
+@pytest.mark.parametrize(
+    "content", ['{"version": "1.0", "trunc', "", "[]", '{"added_tokens": []}', "null", b"\xff\xfe"]
+)
+def test_a_damaged_tokenizer_is_told_in_one_line(tmp_path: Path, checkpoint: str, content: str | bytes) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(checkpoint, folder)
+    (folder / "tokenizer.json").write_bytes(content.encode() if isinstance(content, str) else content)
+    told_first = (
+        r"^model: '.*damaged' cannot be loaded: its tokenizer\.json or tokenizer_config\.json cannot be read: ."
+    )
+    with pytest.raises(InputError, match=told_first) as caught:
+        load_checkpoint(str(folder), GLUE["sst2"])
+    assert "\n" not in str(caught.value)
+
+
 def test_a_tokenizer_that_does_not_fit_is_refused(tmp_path: Path, checkpoint: str) -> None:
     size = len(AutoTokenizer.from_pretrained(checkpoint))
     folder = save(BertConfig(vocab_size=size - 1, **SMALL), checkpoint, tmp_path / "short")
@@ -175,3 +263,8 @@ def test_the_head_is_fresh_and_the_encoder_is_not(checkpoint: str) -> None:
     equal = {name: torch.equal(first[name], second[name]) for name in first}
     assert all(same for name, same in equal.items() if not name.startswith("classifier"))
     assert not equal["classifier.out_proj.weight"]
+
+
+def test_a_checkpoint_without_a_head_is_refused_where_nothing_is_trained(checkpoint: str):
+    with pytest.raises(InputError, match="must have a head for mnli, since nothing is trained, has none. Give --do_tr"):
+        load_checkpoint(checkpoint, GLUE["mnli"], needs_head=True)

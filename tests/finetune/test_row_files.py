@@ -250,6 +250,27 @@ def test_a_row_of_more_or_fewer_cells_than_the_header_is_refused(
     refused(path, message.replace("\\", "\\\\"))
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        (
+            "a.csv",
+            "text;label\na, b and c;1\n",
+            r"by ',', seems to be by ';'\. Save it with commas, or with tabs as \.tsv",
+        ),
+        ("a.csv", "text\tlabel\na\t1\n", r"by ',', seems to be by '\\t'"),
+        ("a.tsv", "text;label\na;1\n", r"by '\\t', seems to be by ';'"),
+        ("a.tsv", "text,label\na,1\n", r"by '\\t', seems to be by ','"),
+    ],
+)
+def test_a_file_with_another_separator_is_refused(tmp_path: Path, name: str, content: str, told: str):
+    refused(write(tmp_path / name, content), f"must be separated {told}")
+
+
+def test_a_file_of_one_column_is_read(tmp_path: Path):
+    assert rows_of(write(tmp_path / "a.csv", "text\na; b\n")) == [{"text": "a; b"}]
+
+
 def test_quotes_within_a_cell_are_refused(tmp_path: Path):
     refused(write(tmp_path / "a.tsv", 'text\tlabel\n"so" he said\t1\n'), r"line 2: must be '\\t'-separated cells \(")
 

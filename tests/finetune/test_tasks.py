@@ -79,7 +79,8 @@ def test_the_trio_is_on_no_hub_and_has_accuracy_and_macro_f1():
 def test_every_task_is_found_by_a_name_of_its_own():
     assert len(TASKS) == len(GLUE) + len(SUPERGLUE) + len(SQUAD) + len(TRIO) == 22
     for name, task in TASKS.items():
-        assert (find_task(name), task.name) == (task, name)
+        assert find_task(name) is task
+        assert task.name == name
 
 
 def test_mnli_alone_has_second_validation_and_test_splits():
@@ -108,7 +109,24 @@ def test_outputs_are_one_a_label_and_one_for_a_regression():
 
 
 def test_names_are_read_in_their_order_without_repeats():
-    assert [task.name for task in parse_tasks(" MRPC,cola,, mrpc ")] == ["mrpc", "cola"]
+    assert [task.name for task in parse_tasks(" MRPC,cola,, mrpc, SST-2, sst2")] == ["mrpc", "cola", "sst2"]
+
+
+@pytest.mark.parametrize(
+    ("published", "name"),
+    [
+        *((name, name.lower()) for name in ("MRPC", "CoLA", "MNLI", "QQP", "QNLI", "RTE", "WNLI", "BoolQ", "ReCoRD")),
+        ("SST-2", "sst2"),
+        ("STS-B", "stsb"),
+        ("sts-b", "stsb"),
+        ("SQuAD", "squad"),
+        ("squad-v2", "squad_v2"),
+        ("squadv2", "squad_v2"),
+    ],
+)
+def test_names_are_read_as_papers_write_them(published: str, name: str):
+    assert find_task(published) is TASKS[name]
+    assert parse_tasks(f"cola,{published}")[-1] is TASKS[name]
 
 
 def test_all_means_all():
@@ -121,10 +139,10 @@ def test_all_means_all():
     [
         ("sst", "sst2"),
         ("cola2", "cola"),
-        ("sts-b", "stsb"),
+        ("STSB-2", "stsb"),
         ("mnli-mm", "mnli"),
         ("qpp", "qqp"),
-        ("squadv2", "squad_v2"),
+        ("squad_v3", "squad_v2"),
     ],
 )
 def test_an_unknown_task_is_refused_with_the_nearest(name: str, nearest: str):

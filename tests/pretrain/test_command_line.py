@@ -56,14 +56,29 @@ def test_explicit_flags_stand_over_the_recipe_and_the_recipe_over_the_defaults(p
     [("--max_stps", "--max_steps"), ("--learnin_rate=3", "--learning_rate"), ("--jsn", "--json")],
 )
 def test_an_unknown_flag_is_refused_with_the_nearest(parser: FlagParser, flag: str, nearest: str):
-    with pytest.raises(InputError, match=f"^python -m x: unknown flag '{flag}'. Did you mean {nearest}\\?$"):
+    name = flag.split("=")[0]
+    with pytest.raises(InputError, match=f"^python -m x: unknown flag '{name}'. Did you mean {nearest}\\?$"):
         parser.parse([flag])
 
 
-@pytest.mark.parametrize("word", ["--zzzzzz", "stray"])
+# The last three are flags of other commands, which have something in common with one of these.
+@pytest.mark.parametrize("word", ["--zzzzzz", "stray", "-x", "--training_rows", "--predict_file", "--max_epochs"])
 def test_what_is_near_no_flag_is_refused_all_the_same(parser: FlagParser, word: str):
     with pytest.raises(InputError, match=f"unknown flag '{word}'. See --help"):
         parser.parse([word])
+
+
+def test_all_unknown_flags_are_told_at_once_without_their_values(parser: FlagParser):
+    line = ["--max_stps", "3", "--json", "--zzz", "a", "b", "--tok=hf_secret", "--neg", "-1", "--zzz"]
+    told = "unknown flags '--max_stps' (did you mean --max_steps?), '--zzz', '--tok', '--neg'. See --help."
+    with pytest.raises(InputError) as caught:
+        parser.parse(line)
+    assert str(caught.value) == f"python -m x: {told}"
+
+
+def test_stray_words_are_told_where_no_flag_is_unknown(parser: FlagParser):
+    with pytest.raises(InputError, match="unknown flags 'a', 'b'. See --help"):
+        parser.parse(["--max_steps", "3", "a", "b"])
 
 
 @pytest.mark.parametrize("flag", ["--max", "--max_step", "--learning", "--js"])
