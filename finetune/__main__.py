@@ -3,6 +3,7 @@
 What trains is imported when it is called, as transformers takes seconds.
 """
 
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -60,4 +61,5 @@ def _train(benchmark: str | None, words: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
     raise SystemExit(exit_code(lambda: main(sys.argv[1:])))

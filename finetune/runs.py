@@ -25,6 +25,7 @@ from pretrain.callbacks import DivergedError
 MODEL_FOLDER = "model"
 SETTING_FILE = "setting.json"
 _RUN_FILE = "run-{seed}.json"
+_SCRATCH = ".run-"
 
 _WITHOUT_EFFECT = (
     *("output_dir", "seed", "do_", "disable_tqdm", "report_to", "run_name", "log", "hub", "push_to_hub", "project"),
@@ -93,6 +94,9 @@ def run_seeds(
     if folder is not None:
         _keep_setting(setting, folder, resume)
         done = read_runs(folder, seeds, needs_model=setting.trains) if resume else {}
+        if setting.arguments.process_index == 0:
+            for left in folder.glob(f"{_SCRATCH}*"):  # by a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
     for seed in seeds:
         if seed not in done:
             with _scratch(setting.arguments, folder) as scratch:
@@ -197,7 +201,7 @@ def _keep(outcome: RunOutcome, folder: Path, scratch: Path, is_best: bool) -> No
 def _scratch(arguments: FinetuneArguments, folder: Path | None) -> Iterator[Path]:
     """A folder that all processes of a run share, gone at its end."""
     is_first = arguments.process_index == 0
-    name = [tempfile.mkdtemp(dir=folder, prefix=".run-") if is_first else ""]
+    name = [tempfile.mkdtemp(dir=folder, prefix=_SCRATCH) if is_first else ""]
     scratch = Path(broadcast_object_list(name)[0])
     try:
         yield scratch

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -52,14 +53,14 @@ class Suite:
 
 
 def run_suite(
-    suite: Suite, num_parallel: int = 1, tell: Callable[[RunOutcome], None] = lambda _: None
+    suite: Suite, num_parallel: int = 1, tell: Callable[[RunOutcome], None] | None = None
 ) -> list[SettingOutcome]:
     """Fine-tune and score each task.
 
     Args:
         suite: What to run.
         num_parallel: Tasks at a time, each in a process with its share of the threads.
-        tell: Called with each run.
+        tell: Called with each run, in its process.
 
     Returns:
         One outcome a task, in their order.
@@ -77,22 +78,20 @@ def run_suite(
     spawn = multiprocessing.get_context("spawn")
     suite = replace(suite, arguments=replace(suite.arguments, disable_tqdm=True))  # bars would mix
     with ProcessPoolExecutor(num_parallel, mp_context=spawn, initializer=_begin, initargs=(threads,)) as pool:
-        running = {pool.submit(run_task, suite, task): task for task in suite.tasks}
-        found = {}
+        running = [pool.submit(run_task, suite, task, tell) for task in suite.tasks]
         try:
             for done in as_completed(running):
-                outcome = done.result()
-                found[running[done].name] = outcome
-                for run in outcome.runs:
-                    tell(run)
+                done.result()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():
+                worker.kill()
             raise
-    return [found[task.name] for task in suite.tasks]
+    return [done.result() for done in running]
 
 
 def _begin(num_threads: int) -> None:
     """Make a new process ready: quiet, with its share of the threads, and gone soon after the command is."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command, which ends its workers
     quieten()
     torch.set_num_threads(num_threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -105,7 +104,7 @@ def _end_with_parent() -> None:
     os._exit(_ORPHAN_EXIT_CODE)
 
 
-def run_task(suite: Suite, task: Task, tell: Callable[[RunOutcome], None] = lambda _: None) -> SettingOutcome:
+def run_task(suite: Suite, task: Task, tell: Callable[[RunOutcome], None] | None = None) -> SettingOutcome:
     """Every seed of one task."""
     rows = load_task(task, suite.data, seed=suite.arguments.seed)
     data = rows.first(suite.max_train_samples, suite.max_eval_samples)
@@ -115,4 +114,6 @@ def run_task(suite: Suite, task: Task, tell: Callable[[RunOutcome], None] = lamb
         arguments=suite.arguments,
         reading=suite.reading,
     )
-    return run_seeds(setting, suite.seeds, suite.folder and suite.folder / task.name, suite.resume, tell)
+    return run_seeds(
+        setting, suite.seeds, suite.folder and suite.folder / task.name, suite.resume, tell or (lambda _: None)
+    )
