@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import model_info
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 import design_space.model  # noqa: F401  (registers FlexiBERT with the Auto classes)
@@ -15,8 +16,7 @@ from finetune.tasks import Problem, Task
 
 _logger = logging.getLogger(__name__)
 
-_OUT_OF_REACH = ("couldn't connect", "offline mode", "LocalEntryNotFound")
-"""What transformers says where the hub does not answer and nothing of the name is kept here."""
+_TIMEOUT_S = 10.0
 
 
 def load_checkpoint(
@@ -36,17 +36,20 @@ def load_checkpoint(
             it needs or its tokenizer is not there, or the hub is out of reach.
     """
     _require_place(checkpoint)
+    absence = None if Path(checkpoint).is_dir() else _hub_error(checkpoint)
+    local = {"local_files_only": absence is not None}  # transformers would try for half a minute
     try:
-        config = AutoConfig.from_pretrained(checkpoint, **_labels(task))
+        config = AutoConfig.from_pretrained(checkpoint, **_labels(task), **local)
         model, loaded = model_class(task).from_pretrained(
-            checkpoint, config=config, output_loading_info=True, ignore_mismatched_sizes=True
+            checkpoint, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **local
         )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        raise _refusal(checkpoint, error) from None
+        raise _refusal(checkpoint, error, absence) from None
     try:
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint, **local)
     except Exception as error:  # of a damaged file; the tokenizers library raises no narrower one
-        raise _refusal(checkpoint, error, "its tokenizer.json or tokenizer_config.json cannot be read: ") from None
+        what = "its tokenizer.json or tokenizer_config.json cannot be read: "
+        raise _refusal(checkpoint, error, absence, what) from None
     _require_encoder(checkpoint, model, loaded["missing_keys"])
     if needs_head and (loaded["missing_keys"] or loaded["mismatched_keys"]):
         raise InputError(
@@ -82,11 +85,20 @@ def _require_place(checkpoint: str) -> None:
         raise InputError(f"model: {checkpoint!r} does not exist. Give a folder, or a hub name as owner/name.")
 
 
-def _refusal(checkpoint: str, error: Exception, what: str = "") -> InputError:
-    if any(words in str(error) for words in _OUT_OF_REACH):
+def _hub_error(name: str) -> Exception | None:
+    """Why the hub does not give a model, asked once; None where it does."""
+    try:
+        model_info(name, timeout=_TIMEOUT_S)
+    except Exception as error:  # of whichever HTTP library the hub's client uses
+        return error
+    return None
+
+
+def _refusal(checkpoint: str, error: Exception, absence: Exception | None, what: str = "") -> InputError:
+    if absence is not None:
         return InputError(
-            f"model: {checkpoint!r} is no folder here, and the hub cannot be reached. Give the folder of a saved "
-            "checkpoint, or try again with a network."
+            f"model: {checkpoint!r} is no folder here, and the hub does not give it "
+            f"({first_line(absence).rstrip('.')}). Give the folder of a saved checkpoint, or check name and network."
         )
     reason = what + first_line(error).rstrip(".:")
     return InputError(f"model: {checkpoint!r} cannot be loaded: {reason}. Give an encoder with its tokenizer.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from design_space.errors import InputError
+from design_space.errors import InputError, did_you_mean
 from finetune import demo
 from finetune.row_checks import (
     check_texts,
@@ -72,9 +72,7 @@ def available_tasks(data: str, among: Iterable[Task] = GLUE.values()) -> list[Ta
         if not there:
             raise InputError("--data: must have tasks of the benchmark, but the demo has GLUE's alone. Give a folder.")
         return there
-    folder = Path(data)
-    if not folder.is_dir():
-        raise InputError(f"--data: must be 'demo', 'glue' or a folder, got {data!r}, which does not exist.")
+    folder = _folder(data)
     among = list(among)
     tasks = [task for task in among if _missing_part(_tables(task, data)) is None]
     if not tasks:
@@ -144,9 +142,16 @@ def _tables(task: Task, data: str) -> dict[str, Table]:
             asked["test"] = task.test_splits[0]
         hub_name = task.hub_name or ""
         return {part: hub_table(HubSet(hub_name, task.hub_config, split)) for part, split in asked.items()}
-    found = folder_tables(Path(data) / task.name)
+    found = folder_tables(_folder(data) / task.name)
     present = {part: [name for name in splits if name in found] for part, splits in names.items()}
     return {part: found[there[0]] for part, there in present.items() if there}
+
+
+def _folder(data: str) -> Path:
+    if not Path(data).is_dir():
+        hint = did_you_mean(data, (DEMO, HUB))
+        raise InputError(f"--data: must be 'demo', 'glue' or a folder, got {data!r}, which does not exist.{hint}")
+    return Path(data)
 
 
 def _require_source(task: Task, has: bool, reason: str) -> None:
@@ -159,7 +164,7 @@ def _load_questions(task: Task, data: str) -> TaskData:
     if data in (DEMO, HUB):
         tables = _tables(task, data)
         return TaskData(*(questions(tables[part].rows(), tables[part].where) for part in ("train", "validation")))
-    folder = Path(data) / task.name
+    folder = _folder(data) / task.name
     found = {part: _question_file(folder, names) for part, names in _QUESTION_FILES.items()}
     for part, names in _QUESTION_FILES.items():
         if found[part] is None:

@@ -51,7 +51,7 @@ def run_benchmark(name: str, words: Sequence[str]) -> None:
     config, training = parser.parse(words)
     check(config, training)
     if training.do_predict:
-        raise InputError("--do_predict: is for one task, or --submission DIR of glue. Leave it out.")
+        raise InputError("--do_predict: is for one task. Leave it out; glue has --submission DIR.")
     if config.parallel < 1:
         raise InputError(f"--parallel: must be at least 1, got {config.parallel}.")
     if config.parallel > 1:

@@ -132,9 +132,10 @@ def check(config: RunsConfig, training: FinetuneArguments) -> None:
         if getattr(training, name):
             raise InputError(f"--{name}: is not done here. {way_out}")
     try:
-        get_reporting_integration_callbacks(training.report_to)
+        for callback in get_reporting_integration_callbacks(training.report_to):
+            callback()  # refuses where its package is not there
     except (ValueError, RuntimeError) as error:
-        raise InputError(f"--report_to: {first_line(error)}") from None
+        raise InputError(f"--report_to: {first_line(error)} Or leave it out.") from None
     for name, least in _LEAST.items():
         value = getattr(config, name, None) if hasattr(config, name) else getattr(training, name, None)
         if value is not None and value < least:

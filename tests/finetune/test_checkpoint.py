@@ -1,7 +1,10 @@
 """Encoders of any kind get a head for the task; what is none is told in one line."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -245,15 +248,33 @@ def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path, checkpoint: str
         load_checkpoint(str(folder), GLUE["sst2"])
 
 
-def test_a_hub_out_of_reach_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def out_of_reach(*_: object, **__: object) -> None:
-        raise OSError("We couldn't connect to 'https://huggingface.co' to load the files.\nCheck your connection.")
+def test_a_hub_out_of_reach_is_asked_once_and_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
 
-    monkeypatch.setattr(module.AutoConfig, "from_pretrained", out_of_reach)
-    told_first = r"^model: 'owner/name' is no folder here, and the hub cannot be reached"
-    with pytest.raises(InputError, match=told_first) as told:
+    def out_of_reach(name: str, timeout: float) -> None:
+        asked.append((name, timeout))
+        raise OSError("Name or service not known.\nCheck your connection.")
+
+    monkeypatch.setattr(module, "model_info", out_of_reach)
+    message = r"^model: 'owner/name' is no folder here, and the hub does not give it \(Name or service not known\)\."
+    with pytest.raises(InputError, match=message) as told:
         load_checkpoint("owner/name", GLUE["sst2"])
     assert "\n" not in str(told.value)
+    assert asked == [("owner/name", 10.0)]
+
+
+def test_a_model_that_was_fetched_before_is_loaded_without_the_hub(
+    checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "models--owner--name"
+    shutil.copytree(checkpoint, kept / "snapshots" / "0123", ignore=shutil.ignore_patterns("*.py"))
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text("0123")
+    environment = os.environ | {"HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    load = (
+        "from finetune.checkpoint import *; from finetune.tasks import GLUE; load_checkpoint('owner/name', GLUE['rte'])"
+    )
+    subprocess.run([sys.executable, "-c", load], env=environment, check=True)
 
 
 def test_the_head_is_fresh_and_the_encoder_is_not(checkpoint: str) -> None:

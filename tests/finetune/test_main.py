@@ -355,7 +355,7 @@ def test_a_missing_flag_is_refused(flags: Flags, flag: str, message: str, no_tra
     ("further", "message"),
     [
         (["--task_name", "sst"], r"got 'sst'\. Did you mean 'sst2'\?"),
-        (["--data", "absent"], "absent/sst2"),
+        (["--data", "dmeo"], r"^--data: must be .*, got 'dmeo', which does not exist\. Did you mean 'demo'\?"),
         (["--max_train_samples", "0"], r"^--max_train_samples: must be at least 1, got 0\."),
         (["--max_eval_samples", "-1"], r"^--max_eval_samples: must be at least 1, got -1\."),
         (["--max_seq_length", "7"], r"^--max_seq_length: must be at least 8, got 7\."),
