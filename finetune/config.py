@@ -4,9 +4,12 @@ from dataclasses import dataclass, field
 
 import torch
 from transformers import TrainingArguments
+from transformers.training_args import OptimizerNames
 
 from pretrain.config import bf16_supported
 
+MFAC = "mfac"
+_OPTIMIZERS = [*(name.value for name in OptimizerNames), MFAC, MFAC.upper()]
 SAMPLING = ["group_by_length", "random", "sequential", "stratified"]
 PROBLEMS = ["classification", "regression"]
 CLASS_WEIGHTS = ["none", "balanced"]
@@ -88,6 +91,13 @@ class FinetuneArguments(TrainingArguments):
 
     output_dir: str = field(default="", metadata={"help": "Where models and results go; nothing is kept where absent."})
     learning_rate: float = field(default=1e-4, metadata={"help": "Peak learning rate."})
+    optim: str = field(
+        default=TrainingArguments.default_optim,
+        metadata={"help": "The optimizer: M-FAC, or one of transformers.", "choices": _OPTIMIZERS},
+    )
+    optim_args: str | None = field(
+        default=None, metadata={"help": "Its arguments, as 'num_grads=64,damp=1e-6' or as JSON."}
+    )
     weight_decay: float = field(default=0.01, metadata={"help": "Decoupled weight decay."})
     warmup_steps: float = field(default=0.06, metadata={"help": "Steps of linear warm-up, or their share below 1."})
     num_train_epochs: float = field(default=5.0, metadata={"help": "Passes over the training rows."})
@@ -137,4 +147,9 @@ class FinetuneArguments(TrainingArguments):
             self.eval_strategy = self.save_strategy = "epoch"
             self.load_best_model_at_end, self.save_only_model, self.save_total_limit = True, True, 1
             self.metric_for_best_model, self.greater_is_better = "score", True
+        is_mfac = self.optim.lower() == MFAC
+        if is_mfac:  # transformers refuses names that it does not know
+            self.optim = OptimizerNames.SGD
         super().__post_init__()
+        if is_mfac:
+            self.optim = MFAC

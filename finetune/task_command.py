@@ -15,6 +15,7 @@ from design_space.errors import InputError, first_line
 from design_space.files import written_whole
 from finetune.autotune import Ranges, ReportToTrial, autotune
 from finetune.config import FinetuneArguments, FinetuneConfig, RunsConfig
+from finetune.optimizers.choice import OURS, chosen
 from finetune.output_folder import RESULT_FILE, output_folder, require_free
 from finetune.predict import predict, write_predictions
 from finetune.repeats import RunOutcome, SettingOutcome, points
@@ -136,6 +137,8 @@ def check(config: RunsConfig, training: FinetuneArguments) -> None:
             callback()  # refuses where its package is not there
     except (ValueError, RuntimeError) as error:
         raise InputError(f"--report_to: {first_line(error)} Or leave it out.") from None
+    if training.optim in OURS:
+        chosen(training)
     for name, least in _LEAST.items():
         value = getattr(config, name, None) if hasattr(config, name) else getattr(training, name, None)
         if value is not None and value < least:

@@ -9,10 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset, Sampler
 from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, ProgressCallback, Trainer
+from transformers.optimization import AdafactorSchedule
 from transformers.trainer_utils import PredictionOutput, TrainOutput
 
+from design_space.errors import InputError, first_line
 from finetune.config import FinetuneArguments
 from finetune.metrics import task_score
+from finetune.optimizers.choice import OURS, chosen, name_of
 from finetune.optimizers.groups import parameter_groups
 from finetune.precision import StopOnOverflow
 from finetune.sampler import StratifiedSampler
@@ -94,20 +97,38 @@ class TaskTrainer(Trainer):
         return found
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """The Trainer's own, with a learning rate a layer where that was asked for."""
+        """That which `--optim` names, with a learning rate a layer where that was asked for."""
         args, trained = self.args, cast(PreTrainedModel, model or self.model)
-        if self.optimizer is None and (args.layerwise_lr_decay < 1 or args.head_learning_rate is not None):
+        is_ours = args.optim in OURS
+        if self.optimizer is None and (is_ours or args.layerwise_lr_decay < 1 or args.head_learning_rate is not None):
+            kind, settings = chosen(args) if is_ours else self.get_optimizer_cls_and_kwargs(args, trained)
+            rate = settings.pop("lr", args.learning_rate)
             groups = parameter_groups(
                 self.accelerator.unwrap_model(trained),
-                learning_rate=args.learning_rate,
-                weight_decay=args.weight_decay,
+                learning_rate=args.learning_rate if rate is None else rate,
+                weight_decay=settings.pop("weight_decay", args.weight_decay),
                 decayed=self.get_decay_parameter_names(trained),
                 layerwise_lr_decay=args.layerwise_lr_decay,
                 head_learning_rate=args.head_learning_rate,
             )
-            optimizer, settings = self.get_optimizer_cls_and_kwargs(args, trained)
-            self.optimizer = optimizer(groups, **settings)
+            if rate is None:  # Adafactor finds its own
+                groups = [{**group, "lr": None} for group in groups]
+            try:
+                self.optimizer = cast(Any, kind)(groups, **settings, lr=rate)
+            except InputError:
+                raise
+            except (TypeError, ValueError) as error:
+                raise InputError(f"--optim_args: {name_of(args)} cannot be made: {first_line(error)}.") from None
         return super().create_optimizer(model)
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        """The Trainer's own; none where Adafactor finds its learning rates."""
+        inner = getattr(self.optimizer, "optimizer", self.optimizer)  # that which accelerate wraps
+        if self.lr_scheduler is None and inner is not None and inner.defaults.get("relative_step"):
+            self.lr_scheduler = AdafactorSchedule(inner)
+        return super().create_scheduler(num_training_steps, optimizer)
 
 
 def _length(feature: Mapping[str, Any]) -> int:
