@@ -15,7 +15,6 @@ chosen by five-fold cross-validation of the task's score. A constant guess has n
 
 import contextlib
 import json
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,9 +36,9 @@ from finetune.data import Row, load_task
 from finetune.heads import Reading
 from finetune.metrics import Predictions, task_metrics, task_score
 from finetune.repeats import SettingOutcome, points
-from finetune.runs import MODEL_FOLDER, Setting, run_seeds
+from finetune.results import tell
+from finetune.runs import Setting, run_seeds
 from finetune.source import Source
-from finetune.task_command import tell
 from finetune.tasks import Problem, Task, parse_tasks
 
 TASKS = "restaurant_sup,agnews_sup,cola,mrpc,stsb,qqp"
@@ -156,7 +155,6 @@ def main() -> None:
         peer_metrics = peers(source, kept / "peers.json")
         with contextlib.redirect_stdout(sys.stderr):
             found = run_seeds(setting, range(arguments.seeds), kept, resume=True, tell=tell)
-        shutil.rmtree(kept / MODEL_FOLDER, ignore_errors=True)
         body += rows_of(source, part, peer_metrics, found)
     body += "\nMetrics in points; sd over the seeds.\n"
     setting_line = f"{arguments.checkpoint.name}; {recipe}, up to 128 tokens."

@@ -22,7 +22,6 @@ file a run, so that a stopped benchmark goes on where it was.
 
 import contextlib
 import itertools
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -42,9 +41,9 @@ from design_space.model.transfer import transfer
 from finetune.data import available_tasks, load_task
 from finetune.heads import Reading
 from finetune.repeats import SettingOutcome
-from finetune.runs import MODEL_FOLDER, Setting, run_seeds
+from finetune.results import tell
+from finetune.runs import Setting, run_seeds
 from finetune.source import Source
-from finetune.task_command import tell
 from finetune.tasks import parse_tasks
 from pretrain.tokenizer import load_tokenizer
 from pretrain.train import build_model
@@ -117,7 +116,6 @@ def run(model: Path, source: Source, num_seeds: int, folder: Path) -> SettingOut
     setting = Setting(checkpoint=str(model), source=source, arguments=arguments, reading=reading)
     with contextlib.redirect_stdout(sys.stderr):
         found = run_seeds(setting, range(num_seeds), folder, resume=True, tell=tell)
-    shutil.rmtree(folder / MODEL_FOLDER, ignore_errors=True)
     return found
 
 

@@ -10,14 +10,15 @@ from pathlib import Path
 from design_space.errors import InputError
 from finetune.config import FinetuneArguments, RunsConfig
 from finetune.data import available_tasks, source_name
+from finetune.flag_checks import check, require_one_process, seeds_of
 from finetune.heads import Reading
 from finetune.output_folder import RESULT_FILE, output_folder
 from finetune.repeats_table import tasks_table
+from finetune.results import keep, show, tell
 from finetune.runs import MODEL_FOLDER
 from finetune.source import MAX_SEQ_LENGTH
 from finetune.submit import prepare, submit
 from finetune.suite import Suite, run_suite
-from finetune.task_command import check, keep, require_one_process, seeds_of, show, tell
 from finetune.tasks import GLUE, SUPERGLUE, Task, parse_tasks
 from pretrain.command_line import FlagParser
 

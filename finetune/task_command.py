@@ -1,26 +1,21 @@
 """`python -m finetune --task_name …`: one task, one or more seeds."""
 
 import contextlib
-import json
-import math
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from transformers.integrations.integration_utils import get_reporting_integration_callbacks
-
-from design_space.errors import InputError, first_line
-from design_space.files import written_whole
+from design_space.errors import InputError
 from finetune.autotune import Ranges, ReportToTrial, autotune
-from finetune.config import FinetuneArguments, FinetuneConfig, RunsConfig
-from finetune.optimizers.choice import OURS, chosen
-from finetune.output_folder import RESULT_FILE, output_folder, require_free
+from finetune.config import FinetuneArguments, FinetuneConfig
+from finetune.flag_checks import check, require_one_process, seeds_of
+from finetune.output_folder import RESULT_FILE, output_folder
 from finetune.predict import predict, write_predictions
-from finetune.repeats import RunOutcome, SettingOutcome, points
-from finetune.repeats_file import to_json, write_outcomes
+from finetune.repeats import points
 from finetune.repeats_table import seeds_table
+from finetune.results import keep, show, tell
 from finetune.runs import MODEL_FOLDER, Setting, run_seeds
 from finetune.source import Source, find_source, reading
 from finetune.tasks import Problem
@@ -28,32 +23,7 @@ from finetune.train import finetune
 from pretrain.command_line import FlagParser
 
 EXAMPLE = "python -m finetune --model_name_or_path tiny --task_name mrpc --data my-glue/ --num_runs 5 --output_dir out"
-TABLE_FILE = "result.md"
 PREDICTIONS_FILE = "predictions.tsv"
-
-_LEAST = {
-    "max_train_samples": 1,
-    "max_eval_samples": 1,
-    "max_predict_samples": 1,
-    "max_seq_length": 8,  # two texts, what stands between them, and a token of each
-    "num_runs": 1,
-    "doc_stride": 0,
-    "n_best_size": 1,
-    "max_answer_length": 1,
-    "autotune": 0,
-    "early_stopping_patience": 1,
-    "per_device_train_batch_size": 1,
-    "per_device_eval_batch_size": 1,
-    "gradient_accumulation_steps": 1,
-    "weight_decay": 0,
-}
-
-_NOT_DONE = {
-    "resume_from_checkpoint": "Runs leave nothing to go on from: give --resume for those that are finished.",
-    "prediction_loss_only": "Scores need predictions: leave it out.",
-    "push_to_hub": "Upload the folder 'model' of the results with 'hf upload'.",
-}
-"""Arguments of the Trainer without a use here."""
 
 
 def run_task(words: Sequence[str]) -> None:
@@ -118,80 +88,6 @@ def _predict(setting: Setting, folder: Path) -> Mapping[str, float] | None:
         told = f" ({metrics})" if metrics else ""
         sys.stderr.write(f"{len(rows):,} test rows: {folder / PREDICTIONS_FILE}{told}\n")
     return found.metrics or None
-
-
-def check(config: RunsConfig, training: FinetuneArguments) -> None:
-    """Refuse what cannot be run.
-
-    Raises:
-        InputError: With the flag's name.
-    """
-    if not config.model_name_or_path:
-        raise InputError("--model_name_or_path: must name a checkpoint. Give a folder or a hub name.")
-    require_free(training.output_dir, resume=config.resume)
-    for name, way_out in _NOT_DONE.items():
-        if getattr(training, name):
-            raise InputError(f"--{name}: is not done here. {way_out}")
-    try:
-        for callback in get_reporting_integration_callbacks(training.report_to):
-            callback()  # refuses where its package is not there
-    except (ValueError, RuntimeError) as error:
-        raise InputError(f"--report_to: {first_line(error)} Or leave it out.") from None
-    if training.optim in OURS:
-        chosen(training)
-    for name, least in _LEAST.items():
-        value = getattr(config, name, None) if hasattr(config, name) else getattr(training, name, None)
-        if value is not None and value < least:
-            raise InputError(f"--{name}: must be at least {least}, got {value}.")
-    for name in ("learning_rate", "head_learning_rate", "num_train_epochs"):
-        value = getattr(training, name)
-        if value is not None and not 0 < value < math.inf:
-            raise InputError(f"--{name}: must be above 0 and finite, got {value}.")
-    if not 0 < training.layerwise_lr_decay <= 1:
-        raise InputError(f"--layerwise_lr_decay: must be in (0, 1], got {training.layerwise_lr_decay}.")
-
-
-def seeds_of(config: RunsConfig, training: FinetuneArguments) -> list[int]:
-    """The seeds of the runs.
-
-    Raises:
-        InputError: If they are given twice, or one of them twice.
-    """
-    if config.seeds and config.num_runs is not None:
-        raise InputError("--seeds: must not be given with --num_runs. Leave one of them out.")
-    if len(set(config.seeds)) < len(config.seeds):
-        raise InputError(f"--seeds: must differ, got {', '.join(map(str, config.seeds))}.")
-    seeds = config.seeds or list(range(training.seed, training.seed + (config.num_runs or 1)))
-    for seed in seeds:
-        if not 0 <= seed < 2**32:
-            raise InputError(f"{'--seeds' if config.seeds else '--seed'}: must be from 0 to 2^32 - 1, got {seed}.")
-    return seeds
-
-
-def tell(run: RunOutcome) -> None:
-    """A line about a run that is done."""
-    metrics = ", ".join(f"{name} {points(name, value):.2f}" for name, value in run.metrics.items())
-    details = "".join(f"; {name} {value:.4f}" for name, value in run.details.items())
-    sys.stderr.write(f"{run.task}, seed {run.seed}: {run.score:.2f} ({metrics}{details}) in {run.seconds:.0f} s\n")
-
-
-def keep(outcomes: Sequence[SettingOutcome], table: str, folder: Path | None) -> None:
-    """Write result.json and result.md."""
-    if folder is not None:
-        write_outcomes(folder / RESULT_FILE, outcomes)
-        with written_whole(folder / TABLE_FILE) as file:
-            file.write(table.encode())
-
-
-def show(outcomes: Sequence[SettingOutcome], table: str, as_json: bool) -> None:
-    """Print what one of these files holds."""
-    sys.stdout.write(json.dumps(to_json(outcomes)) + "\n" if as_json else table)
-
-
-def require_one_process(option: str, training: FinetuneArguments) -> None:
-    """Refuse what `torchrun` cannot divide among its processes."""
-    if training.world_size > 1:
-        raise InputError(f"{option}: is for one process, there are {training.world_size}. Leave torchrun out.")
 
 
 def _tuned(setting: Setting, config: FinetuneConfig, folder: Path | None) -> FinetuneArguments:
