@@ -1,4 +1,4 @@
-"""How far a bag of words gets on the synthetic tasks of `finetune.demo`.
+"""How far a bag of words gets on the synthetic tasks of `finetune.demo.tasks`.
 
 Claim: the tasks need structure. Counts of words stay at least 10 points under the ceiling (100, the labels are free of
 noise) on five tasks or more, and rise above the majority class on most, so that there is also an easy part.
@@ -19,8 +19,8 @@ from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from finetune.demo import KINDS, demo_task
-from finetune.demo_rows import Row
+from finetune.demo.rows import Row
+from finetune.demo.tasks import KINDS, demo_task
 from finetune.metrics import Predictions, task_metrics, task_score
 from finetune.tasks import find_task
 

@@ -19,7 +19,7 @@ import outcome
 import torch
 from safetensors.torch import load_file
 
-from finetune.repeats import points
+from finetune.outcomes.repeats import points
 from finetune.runs import MODEL_FOLDER
 from finetune.tasks import parse_tasks
 

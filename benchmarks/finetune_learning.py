@@ -35,8 +35,8 @@ from finetune.config import FinetuneArguments
 from finetune.data import Row, load_task
 from finetune.heads import Reading
 from finetune.metrics import Predictions, task_metrics, task_score
-from finetune.repeats import SettingOutcome, points
-from finetune.results import tell
+from finetune.outcomes.repeats import SettingOutcome, points
+from finetune.outcomes.results import tell
 from finetune.runs import Setting, run_seeds
 from finetune.source import Source
 from finetune.tasks import Problem, Task, parse_tasks

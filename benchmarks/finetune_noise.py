@@ -40,8 +40,8 @@ from design_space.model import FlexiBertForMaskedLM
 from design_space.model.transfer import transfer
 from finetune.data import available_tasks, load_task
 from finetune.heads import Reading
-from finetune.repeats import SettingOutcome
-from finetune.results import tell
+from finetune.outcomes.repeats import SettingOutcome
+from finetune.outcomes.results import tell
 from finetune.runs import Setting, run_seeds
 from finetune.source import Source
 from finetune.tasks import parse_tasks

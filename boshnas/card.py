@@ -12,7 +12,7 @@ from boshnas.worker import Settings
 from design_space.architecture import Architecture
 from design_space.counts import num_parameters
 from finetune.data import DEMO, HUB
-from finetune.repeats import RunOutcome
+from finetune.outcomes.repeats import RunOutcome
 from finetune.tasks import Task, find_task
 from pretrain.config import Recipe
 

@@ -25,7 +25,7 @@ from design_space.model.transfer import transfer
 from finetune.config import FinetuneArguments
 from finetune.data import load_task
 from finetune.heads import Reading
-from finetune.repeats import RunOutcome
+from finetune.outcomes.repeats import RunOutcome
 from finetune.tasks import find_task, glue_score
 from finetune.train import finetune
 from pretrain.callbacks import DivergedError

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from design_space.command_line import exit_code
 from design_space.errors import InputError, did_you_mean
-from finetune.flags import translate
+from finetune.commands.flags import translate
 
 COMPARE = "compare"
 BENCHMARKS = ("glue", "superglue")
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str]) -> None:
     """Do what the first word says; one task where it is a flag."""
     command, *rest = arguments or ("--help",)
     if command == COMPARE:
-        from finetune.compare_command import compare_files
+        from finetune.commands.compare import compare_files
 
         compare_files(rest)
     elif command in BENCHMARKS:
@@ -41,9 +41,9 @@ def _train(benchmark: str | None, words: Sequence[str]) -> None:
         sys.stderr.write(f"{warning}\n")
     from torch import distributed
 
-    from finetune.messages import quieten
-    from finetune.suite_command import run_benchmark
-    from finetune.task_command import run_task
+    from finetune.commands.messages import quieten
+    from finetune.commands.suite import run_benchmark
+    from finetune.commands.task import run_task
     from pretrain.callbacks import DivergedError
 
     quieten()

@@ -12,7 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from design_space.errors import InputError
 from finetune.config import FinetuneArguments
-from finetune.repeats_file import json_ready
+from finetune.outcomes.file import json_ready
 from pretrain.callbacks import DivergedError
 
 STUDY_FILE = "autotune.db"

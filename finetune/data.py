@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any, Self
 
 from design_space.errors import InputError, did_you_mean
-from finetune import demo
-from finetune.row_checks import (
+from finetune.demo import tasks as demo
+from finetune.rows.checks import (
     check_texts,
     refuse_other_validation,
     require_two_labels,
     warn_of_shared_texts,
     without_label,
 )
-from finetune.row_files import KINDS, Table, find_tables, folder_tables, hub_table
-from finetune.row_files import Row as Row
-from finetune.splits import complete_parts
-from finetune.squad import Question, questions, read_squad
+from finetune.rows.files import KINDS, Table, find_tables, folder_tables, hub_table
+from finetune.rows.files import Row as Row
+from finetune.rows.splits import complete_parts
+from finetune.rows.squad import Question, questions, read_squad
 from finetune.tasks import GLUE, Problem, Task, label_code, label_rule
 from pretrain.hub import HubSet
 
@@ -61,7 +61,7 @@ def available_tasks(data: str, among: Iterable[Task] = GLUE.values()) -> list[Ta
 
     Args:
         data: "demo", "glue" (the hub), or a folder with one folder a task, each of these with files or as
-            `datasets.save_to_disk` writes it (see `finetune.row_files.find_tables`).
+            `datasets.save_to_disk` writes it (see `finetune.rows.files.find_tables`).
         among: Those that are asked for, of GLUE where not said.
 
     Raises:
@@ -90,7 +90,7 @@ def load_task(task: Task, data: str, *, with_test: bool = False, seed: int = 0) 
     Args:
         task: Which one.
         data: As for `available_tasks`. A task with training and test rows alone gets validation rows by the rule of
-            `finetune.splits`.
+            `finetune.rows.splits`.
         with_test: Read the test rows too, where there are some. The demo has none.
         seed: Of that rule.
 
@@ -173,7 +173,7 @@ def _load_questions(task: Task, data: str) -> TaskData:
 
 
 def read_questions(source: str) -> list[Question]:
-    """Questions of a file: SQuAD's own JSON, or rows as the hub's in any kind of `finetune.row_files`.
+    """Questions of a file: SQuAD's own JSON, or rows as the hub's in any kind of `finetune.rows.files`.
 
     Raises:
         InputError: If the file cannot be read, or an answer does not lie where it says.

@@ -20,12 +20,12 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from finetune.answers.metrics import best_threshold, squad_scores
+from finetune.answers.spans import Answer, answers
+from finetune.answers.windows import Window, windows
 from finetune.metrics import Predictions, Units, means_of, task_metrics, units_of
-from finetune.spans import Answer, answers
-from finetune.squad import Question
-from finetune.squad_metrics import best_threshold, squad_scores
+from finetune.rows.squad import Question
 from finetune.tasks import Problem, Task, label_code
-from finetune.windows import Window, windows
 from pretrain.callbacks import DivergedError
 
 Row = Any  # a mapping, or a Question

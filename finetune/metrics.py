@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from design_space.errors import InputError
+from finetune.answers.metrics import exact_match, f1
 from finetune.correlation import Floats, pearson, spearman
-from finetune.squad_metrics import exact_match, f1
 from finetune.tasks import Task
 
 Vector = Floats | NDArray[np.int64]

@@ -17,7 +17,7 @@ from finetune.checkpoint import load_checkpoint
 from finetune.config import FinetuneArguments
 from finetune.heads import Features, Head, Outcome, Reading, head_for
 from finetune.precision import without_overflow
-from finetune.row_files import Row
+from finetune.rows.files import Row
 from finetune.tasks import Task
 from finetune.train import within_positions
 

@@ -16,8 +16,8 @@ from design_space.errors import InputError
 from design_space.files import written_whole
 from finetune.config import FinetuneArguments
 from finetune.heads import Reading
-from finetune.repeats import RunOutcome, SettingOutcome
-from finetune.repeats_file import json_ready
+from finetune.outcomes.file import json_ready
+from finetune.outcomes.repeats import RunOutcome, SettingOutcome
 from finetune.source import Source
 from finetune.train import finetune
 from pretrain.callbacks import DivergedError

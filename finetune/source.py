@@ -5,9 +5,9 @@ from pathlib import Path
 
 from design_space.errors import InputError
 from finetune.config import FinetuneConfig
-from finetune.custom import custom_data
 from finetune.data import TaskData, load_task, read_questions, source_name
 from finetune.heads import Reading
+from finetune.rows.custom import custom_data
 from finetune.tasks import SQUAD, Problem, Task, find_task
 
 MAX_SEQ_LENGTH = 128

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from design_space.errors import InputError, did_you_mean
-from finetune import superglue
-from finetune.superglue import Row
+from finetune.rows import superglue
+from finetune.rows.superglue import Row
 
 
 class Problem(StrEnum):

@@ -27,8 +27,8 @@ from finetune.data import Row, TaskData
 from finetune.heads import Head, Reading, head_for
 from finetune.intervals import confidence_intervals
 from finetune.metrics import task_score
+from finetune.outcomes.repeats import RunOutcome
 from finetune.precision import without_overflow
-from finetune.repeats import RunOutcome
 from finetune.tasks import Problem, Task
 from finetune.trainer import TaskTrainer, balanced_weights, weighted_loss
 from pretrain.callbacks import DivergedError, StepReporter

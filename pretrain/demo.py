@@ -1,9 +1,9 @@
 """The embedded synthetic corpus: sentences of a small made-up language, for masked language modelling offline.
 
 Nothing here is text that a person wrote. `pretrain.demo_grammar` and `pretrain.demo_reviews` make the sentences from
-the words of `pretrain.demo_lexicon`; the synthetic tasks of `finetune.demo` speak the same language. A document is one
-sentence, or (one in four) a sentence and its restatement with synonyms, so that a masked word can be found in the
-other.
+the words of `pretrain.demo_lexicon`; the synthetic tasks of `finetune.demo.tasks` speak the same language. A document
+is one sentence, or (one in four) a sentence and its restatement with synonyms, so that a masked word can be found in
+the other.
 """
 
 from collections.abc import Callable
@@ -110,7 +110,7 @@ def corpus(num_sentences: int, seed: int = 0) -> list[str]:
     """Generate the synthetic corpus.
 
     All sentences are grammatical. At 20,000 documents it holds every word that the tasks of
-    `finetune.demo` use.
+    `finetune.demo.tasks` use.
 
     Args:
         num_sentences: number of documents, at least 0; each is one sentence, or a sentence and its restatement.

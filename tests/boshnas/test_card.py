@@ -10,7 +10,7 @@ from boshnas.trial import Decision, Proposal, Status, Trial
 from boshnas.worker import FinetuneSettings, Settings
 from design_space.counts import num_parameters
 from design_space.model.presets import preset
-from finetune.repeats import RunOutcome
+from finetune.outcomes.repeats import RunOutcome
 from pretrain.config import load_recipe
 
 TINY = preset("bert_tiny")

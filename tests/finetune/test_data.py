@@ -12,7 +12,7 @@ import pytest
 from design_space.errors import InputError
 from finetune import data as data_module
 from finetune.data import available_tasks, load_task
-from finetune.demo import demo_task
+from finetune.demo.tasks import demo_task
 from finetune.tasks import GLUE
 from pretrain import hub
 

@@ -6,7 +6,7 @@ import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from finetune.heads import Head, Reading, head_for
-from finetune.squad import Question
+from finetune.rows.squad import Question
 from finetune.tasks import find_task
 from pretrain.callbacks import DivergedError
 

@@ -15,7 +15,7 @@ from finetune.config import FinetuneArguments
 from finetune.data import TaskData
 from finetune.heads import Reading, TextHead
 from finetune.predict import predict
-from finetune.row_checks import without_label
+from finetune.rows.checks import without_label
 from finetune.tasks import GLUE
 from finetune.train import finetune
 from pretrain.callbacks import DivergedError

@@ -12,7 +12,7 @@ from finetune import runs
 from finetune.config import FinetuneArguments
 from finetune.data import TaskData
 from finetune.heads import Reading
-from finetune.repeats import RunOutcome, SettingOutcome
+from finetune.outcomes.repeats import RunOutcome, SettingOutcome
 from finetune.runs import Setting, run_seeds
 from finetune.source import Source
 from finetune.tasks import GLUE

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from design_space.errors import InputError
-from finetune.submission import FILES
-from finetune.submission_rows import find_test_tables, read_test_rows
+from finetune.submission.files import FILES
+from finetune.submission.rows import find_test_tables, read_test_rows
 from finetune.tasks import GLUE
 from pretrain import hub
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from design_space.errors import InputError
-from finetune.demo import KINDS
+from finetune.demo.tasks import KINDS
 from finetune.tasks import GLUE, SQUAD, SUPERGLUE, TASKS, TRIO, Problem, find_task, glue_score, label_code, parse_tasks
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -10,7 +10,7 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 from finetune.checkpoint import load_checkpoint
 from finetune.config import FinetuneArguments
 from finetune.heads import Reading, head_for
-from finetune.squad import Question
+from finetune.rows.squad import Question
 from finetune.tasks import GLUE, SQUAD, SUPERGLUE
 from finetune.trainer import TaskTrainer
 from pretrain.callbacks import DivergedError, StopOnDivergence

@@ -1,0 +1,1 @@
+"""Questions with a context: windows, spans and their metrics."""

@@ -1,0 +1,37 @@
+"""`python -m finetune compare A.json B.json`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from design_space.errors import InputError
+from finetune.outcomes.compare import compare
+from finetune.outcomes.file import read_outcomes
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{self.prog}: {message}. See --help.")
+
+
+def compare_files(arguments: Sequence[str]) -> None:
+    """Say whether two settings differ, from the result.json of each."""
+    parser = _Parser(
+        "python -m finetune compare",
+        description="Whether two settings differ: paired by seed where they share seeds.",
+        epilog="example: python -m finetune compare adam/result.json mfac/result.json",
+        allow_abbrev=False,
+    )
+    parser.add_argument("a", metavar="A.json", type=Path, help="result.json of one setting")
+    parser.add_argument("b", metavar="B.json", type=Path, help="result.json of the other")
+    parser.add_argument("--json", action="store_true", help="print the comparison as one JSON line")
+    given = parser.parse_args(arguments)
+    found = compare(read_outcomes(given.a), read_outcomes(given.b))
+    if given.json:
+        files = {"file_a": str(given.a), "file_b": str(given.b)}
+        sys.stdout.write(json.dumps(files | found.to_json()) + "\n")
+    else:
+        sys.stdout.write(found.text(given.a, given.b))

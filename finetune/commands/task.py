@@ -1,0 +1,122 @@
+"""`python -m finetune --task_name …`: one task, one or more seeds."""
+
+import contextlib
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from design_space.errors import InputError
+from finetune.autotune import Ranges, ReportToTrial, autotune
+from finetune.commands.checks import check, require_one_process, seeds_of
+from finetune.commands.output_folder import RESULT_FILE, output_folder
+from finetune.config import FinetuneArguments, FinetuneConfig
+from finetune.outcomes.repeats import points
+from finetune.outcomes.results import keep, show, tell
+from finetune.outcomes.table import seeds_table
+from finetune.predict import predict, write_predictions
+from finetune.runs import MODEL_FOLDER, Setting, run_seeds
+from finetune.source import Source, find_source, reading
+from finetune.tasks import Problem
+from finetune.train import finetune
+from pretrain.command_line import FlagParser
+
+EXAMPLE = "python -m finetune --model_name_or_path tiny --task_name mrpc --data my-glue/ --num_runs 5 --output_dir out"
+PREDICTIONS_FILE = "predictions.tsv"
+
+
+def run_task(words: Sequence[str]) -> None:
+    """Read the flags and run."""
+    parser = FlagParser((FinetuneConfig, FinetuneArguments), "python -m finetune", EXAMPLE)
+    config, training = parser.parse(words)
+    check(config, training)
+    seeds = seeds_of(config, training)
+    setting = Setting(
+        checkpoint=config.model_name_or_path,
+        source=(source := find_source(config, training.seed, with_test=training.do_predict)),
+        arguments=training,
+        reading=reading(config, source.task),
+        trains=training.do_train or not (training.do_predict or _asks_to_score(words)),
+    )
+    if training.do_predict:
+        _check_prediction(training, source)
+    folder = Path(training.output_dir) if training.output_dir else None
+    with (
+        output_folder(folder, training.process_index == 0),
+        contextlib.redirect_stdout(sys.stderr),  # what the Trainer prints
+    ):
+        if config.autotune:
+            setting = replace(setting, arguments=_tuned(setting, config, folder))
+        outcome = run_seeds(setting, seeds, folder, config.resume, tell)
+        if training.do_predict and folder is not None:
+            outcome = replace(outcome, test=_predict(setting, folder))
+        if training.process_index == 0:
+            keep([outcome], seeds_table(outcome), folder)
+    if training.process_index > 0:
+        return
+    show([outcome], seeds_table(outcome), config.json)
+    if folder is not None:
+        model = f"; the best run's model: {folder / MODEL_FOLDER}" if setting.trains else ""
+        sys.stderr.write(f"results: {folder / RESULT_FILE}{model}\n")
+
+
+def _asks_to_score(words: Sequence[str]) -> bool:
+    """Whether --do_eval was typed; the Trainer's arguments also set it where they are to score after each epoch."""
+    return any(word.partition("=")[0].replace("-", "_") == "__do_eval" for word in words)
+
+
+def _check_prediction(training: FinetuneArguments, source: Source) -> None:
+    """Refuse predictions that could not be made after the runs."""
+    if not training.output_dir:
+        raise InputError("--do_predict: the best model writes its predictions into a folder. Give --output_dir.")
+    if source.task.problem is Problem.ANSWER:
+        raise InputError(f"--do_predict: is for tasks with labels, {source.task.name} has answers. Leave it out.")
+    if source.data.test is None:
+        raise InputError(f"--do_predict: {source.name} must have test rows of {source.task.name}, has none. Add them.")
+
+
+def _predict(setting: Setting, folder: Path) -> Mapping[str, float] | None:
+    """Let the best run's model, or the checkpoint where nothing was trained, predict the test rows; their metrics."""
+    source, rows = setting.source, setting.source.data.test
+    assert rows is not None
+    model = folder / MODEL_FOLDER if setting.trains else setting.checkpoint
+    found = predict(str(model), source.task, rows, setting.arguments, setting.reading)
+    if setting.arguments.process_index == 0:
+        write_predictions(folder / PREDICTIONS_FILE, source.task, rows, found.predictions)
+        metrics = ", ".join(f"{name} {points(name, value):.2f}" for name, value in found.metrics.items())
+        told = f" ({metrics})" if metrics else ""
+        sys.stderr.write(f"{len(rows):,} test rows: {folder / PREDICTIONS_FILE}{told}\n")
+    return found.metrics or None
+
+
+def _tuned(setting: Setting, config: FinetuneConfig, folder: Path | None) -> FinetuneArguments:
+    """The arguments with the best score of a study."""
+    require_one_process("--autotune", setting.arguments)
+    if folder is None:
+        raise InputError("--autotune: keeps its study in a folder. Give --output_dir.")
+    if len(config.autotune_learning_rate) != 2:
+        raise InputError("--autotune_learning_rate: must be two rates, the least and the greatest.")
+    ranges = Ranges(
+        learning_rate=(config.autotune_learning_rate[0], config.autotune_learning_rate[1]),
+        batch_sizes=tuple(config.autotune_batch_sizes),
+        epochs=tuple(config.autotune_epochs),
+    )
+
+    def train(arguments: FinetuneArguments, watch: ReportToTrial) -> float:
+        with tempfile.TemporaryDirectory(prefix="autotune-") as scratch:
+            by_epoch = replace(arguments, eval_strategy="epoch", output_dir=scratch)
+            source = setting.source
+            return finetune(
+                setting.checkpoint, source.task, source.data, by_epoch, setting.reading, callbacks=[watch]
+            ).score
+
+    tuned = {"learning_rate", "per_device_train_batch_size", "num_train_epochs"}
+    fixed = {name: value for name, value in setting.to_json().items() if name not in tuned}
+    may_go_on = not any(folder.glob("run-*.json"))
+    found = autotune(train, setting.arguments, config.autotune, folder, ranges, fixed=fixed, may_go_on=may_go_on)
+    sys.stderr.write(
+        f"autotune: learning rate {found.learning_rate:.3g}, batch {found.per_device_train_batch_size}, "
+        f"epochs {found.num_train_epochs:g}\n"
+    )
+    return found

@@ -1,0 +1,1 @@
+"""Synthetic tasks in the shape of GLUE."""

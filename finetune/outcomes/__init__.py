@@ -1,0 +1,1 @@
+"""Outcomes of runs: over seeds, in files and tables, and compared."""
