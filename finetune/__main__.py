@@ -41,9 +41,9 @@ def _train(benchmark: str | None, words: Sequence[str]) -> None:
         sys.stderr.write(f"{warning}\n")
     from torch import distributed
 
-    from finetune.commands.messages import quieten
     from finetune.commands.suite import run_benchmark
     from finetune.commands.task import run_task
+    from finetune.messages import quieten
     from pretrain.callbacks import DivergedError
 
     quieten()

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
-from finetune.commands.messages import quieten, silence
 from finetune.config import FinetuneArguments
 from finetune.data import load_task
 from finetune.heads import Reading
+from finetune.messages import quieten, silence
 from finetune.outcomes.repeats import RunOutcome, SettingOutcome
 from finetune.runs import Setting, run_seeds
 from finetune.source import Source

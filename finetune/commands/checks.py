@@ -5,9 +5,9 @@ import math
 from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 
 from design_space.errors import InputError, first_line
-from finetune.commands.output_folder import require_free
 from finetune.config import FinetuneArguments, RunsConfig
 from finetune.optimizers.choice import OURS, chosen
+from finetune.output_folder import require_free
 
 _LEAST = {
     "max_train_samples": 1,

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from design_space.errors import InputError
 from finetune.commands.checks import check, require_one_process, seeds_of
-from finetune.commands.output_folder import RESULT_FILE, output_folder
 from finetune.config import FinetuneArguments, RunsConfig
 from finetune.data import available_tasks, source_name
 from finetune.heads import Reading
 from finetune.outcomes.results import keep, show, tell
 from finetune.outcomes.table import tasks_table
+from finetune.output_folder import RESULT_FILE, output_folder
 from finetune.runs import MODEL_FOLDER
 from finetune.source import MAX_SEQ_LENGTH
 from finetune.submission.submit import prepare, submit

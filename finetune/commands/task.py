@@ -10,11 +10,11 @@ from pathlib import Path
 from design_space.errors import InputError
 from finetune.autotune import Ranges, ReportToTrial, autotune
 from finetune.commands.checks import check, require_one_process, seeds_of
-from finetune.commands.output_folder import RESULT_FILE, output_folder
 from finetune.config import FinetuneArguments, FinetuneConfig
 from finetune.outcomes.repeats import points
 from finetune.outcomes.results import keep, show, tell
 from finetune.outcomes.table import seeds_table
+from finetune.output_folder import RESULT_FILE, output_folder
 from finetune.predict import predict, write_predictions
 from finetune.runs import MODEL_FOLDER, Setting, run_seeds
 from finetune.source import Source, find_source, reading

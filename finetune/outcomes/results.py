@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from design_space.files import written_whole
-from finetune.commands.output_folder import RESULT_FILE
 from finetune.outcomes.file import to_json, write_outcomes
 from finetune.outcomes.repeats import RunOutcome, SettingOutcome, points
+from finetune.output_folder import RESULT_FILE
 
 _TABLE_FILE = "result.md"
 

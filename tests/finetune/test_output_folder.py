@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from design_space.errors import InputError
-from finetune.commands.output_folder import output_folder, require_free
+from finetune.output_folder import output_folder, require_free
 
 
 def test_two_commands_do_not_fill_one_folder(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_two_commands_do_not_fill_one_folder(tmp_path: Path) -> None:
 
 def test_another_process_holds_it_until_it_is_killed(tmp_path: Path) -> None:
     hold = (
-        "import sys, time; from pathlib import Path; from finetune.commands.output_folder import output_folder\n"
+        "import sys, time; from pathlib import Path; from finetune.output_folder import output_folder\n"
         "with output_folder(Path(sys.argv[1])): print('in', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE) as holder:
