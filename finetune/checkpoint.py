@@ -2,11 +2,13 @@
 
 import logging
 import math
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import model_info
+from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 import design_space.model  # noqa: F401  (registers FlexiBERT with the Auto classes)
@@ -39,6 +41,7 @@ def load_checkpoint(
     absence = None if Path(checkpoint).is_dir() else _hub_error(checkpoint)
     local = {"local_files_only": absence is not None}  # transformers would try for half a minute
     try:
+        names = AutoConfig.from_pretrained(checkpoint, **local).id2label
         config = AutoConfig.from_pretrained(checkpoint, **_labels(task), **local)
         model, loaded = model_class(task).from_pretrained(
             checkpoint, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **local
@@ -48,16 +51,18 @@ def load_checkpoint(
     try:
         tokenizer = AutoTokenizer.from_pretrained(checkpoint, **local)
     except Exception as error:  # of a damaged file; the tokenizers library raises no narrower one
+        if "instantiate the backend tokenizer" in str(error):
+            raise InputError(f"model: {checkpoint!r} must come with its tokenizer, has none. Save it there.") from None
         what = "its tokenizer.json or tokenizer_config.json cannot be read: "
         raise _refusal(checkpoint, error, absence, what) from None
     _require_encoder(checkpoint, model, loaded["missing_keys"])
     if needs_head and (loaded["missing_keys"] or loaded["mismatched_keys"]):
-        raise InputError(
-            f"model: {checkpoint!r} must have a head for {task.name}, since nothing is trained, has none. "
-            "Give --do_train, or a model that was fine-tuned."
-        )
+        has = f"has one of {len(names)} outputs" if loaded["mismatched_keys"] else "has none"
+        raise _no_head(checkpoint, task, has)
     _require_shapes(checkpoint, model, loaded["mismatched_keys"], task)
     _require_tokenizer(checkpoint, model, tokenizer)
+    if task.labels and not (loaded["missing_keys"] or loaded["mismatched_keys"]):
+        _order_labels(checkpoint, model, [names[code] for code in sorted(names)], task, needs_head)
     return model, tokenizer
 
 
@@ -143,6 +148,28 @@ def _require_shapes(
             task.name,
             task.num_outputs,
         )
+
+
+def _order_labels(checkpoint: str, model: PreTrainedModel, names: Sequence[str], task: Task, needs_head: bool) -> None:
+    """Give a head the task's order of labels; where it has labels of other names and must stay, refuse it."""
+    own, asked = ([re.sub(r"[\W_]+", "", name).lower() for name in given] for given in (names, task.labels))
+    if own == asked or all(re.fullmatch(r"label\d+", name) for name in own):  # unnamed: by their places
+        return
+    if sorted(own) == sorted(asked) and len(set(own)) == len(own):
+        order = [own.index(name) for name in asked]
+        *_, output = (part for part in model.modules() if isinstance(part, nn.Linear) and part.out_features == len(own))
+        for weights in output.parameters():
+            weights.data = weights.data[order]
+    elif needs_head:
+        raise _no_head(checkpoint, task, f"has one for {', '.join(names)}")
+
+
+def _no_head(checkpoint: str, task: Task, has: str) -> InputError:
+    needed = f" ({', '.join(task.labels)})" if 0 < len(task.labels) <= 10 else ""
+    return InputError(
+        f"model: {checkpoint!r} must have a head for {task.name}{needed}, since nothing is trained, {has}. "
+        "Give --do_train, or a model that was fine-tuned on it."
+    )
 
 
 def _require_tokenizer(checkpoint: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -31,6 +31,7 @@ class RunsConfig:
     )
     max_train_samples: int | None = field(default=None, metadata={"help": "Use the first N training rows only."})
     max_eval_samples: int | None = field(default=None, metadata={"help": "Score on the first N rows only."})
+    split_seed: int = field(default=42, metadata={"help": "Of the parts that are drawn, where one is missing."})
     num_runs: int | None = field(default=None, metadata={"help": "Runs with different seeds, from --seed on; 1."})
     seeds: list[int] = field(default_factory=list, metadata={"help": "The seeds themselves."})
     resume: bool = field(default=False, metadata={"help": "Take the runs that --output_dir holds as done."})

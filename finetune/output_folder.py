@@ -64,7 +64,7 @@ def output_folder(folder: Path | None, is_first: bool = True) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        sys.stderr.write(f"Runs that are done are in {folder}. The same command with --resume goes on.\n")
+        sys.stderr.write(f"What is done is kept in {folder}. The same command with --resume goes on.\n")
         raise
     finally:
         lock.release()

@@ -60,6 +60,7 @@ class Setting:
                 "model": self.checkpoint,
                 "data": self.source.name,
                 "task": self.source.task.name,
+                "split_seed": self.source.split_seed,
                 "num_train_rows": len(self.source.data.train),
                 "num_validation_rows": len(self.source.data.validation),
                 "trains": self.trains,

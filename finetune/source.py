@@ -22,19 +22,20 @@ class Source:
         task: What is predicted.
         data: Its rows.
         name: Where they come from, for results.
+        split_seed: Of the parts that were drawn.
     """
 
     task: Task
     data: TaskData
     name: str
+    split_seed: int = 42
 
 
-def find_source(config: FinetuneConfig, seed: int, *, with_test: bool = False) -> Source:
+def find_source(config: FinetuneConfig, *, with_test: bool = False) -> Source:
     """Read the rows that the flags name, cut to the numbers that they ask for.
 
     Args:
         config: The flags.
-        seed: Of the parts that have to be drawn.
         with_test: Read the test rows of a named task too.
 
     Raises:
@@ -47,9 +48,9 @@ def find_source(config: FinetuneConfig, seed: int, *, with_test: bool = False) -
     if config.version_2_with_negative and task_name in (None, "squad", "squad_v2"):
         task_name = "squad_v2"
     if task_name is not None:
-        found = _named(find_task(task_name), config, seed, with_test)
+        found = _named(find_task(task_name), config, with_test)
     elif config.dataset_name or config.train_file:
-        found = _own(config, seed)
+        found = _own(config)
     else:
         raise InputError("--task_name: must name a task; or give --dataset_name, or --train_file. See --help.")
     numbers = config.max_train_samples, config.max_eval_samples, config.max_predict_samples
@@ -68,19 +69,20 @@ def reading(config: FinetuneConfig, task: Task) -> Reading:
     )
 
 
-def _named(task: Task, config: FinetuneConfig, seed: int, with_test: bool) -> Source:
+def _named(task: Task, config: FinetuneConfig, with_test: bool) -> Source:
     if task.problem is not Problem.ANSWER or config.train_file is None:
         for name in ("train_file", "validation_file", "test_file"):
             if getattr(config, name):
                 raise InputError(f"--{name}: is for rows of your own, not for {task.name}. Leave --task_name out.")
-        return Source(task, load_task(task, config.data, seed=seed, with_test=with_test), source_name(config.data))
+        data = load_task(task, config.data, seed=config.split_seed, with_test=with_test)
+        return Source(task, data, source_name(config.data), config.split_seed)
     if config.validation_file is None:
         raise InputError("--validation_file: must name the questions to score on. Give it beside --train_file.")
     data = TaskData(read_questions(config.train_file), read_questions(config.validation_file))
     return Source(task, data, str(Path(config.train_file).resolve()))
 
 
-def _own(config: FinetuneConfig, seed: int) -> Source:
+def _own(config: FinetuneConfig) -> Source:
     train = config.train_file
     if train is None:
         further = f":{config.dataset_config_name}" if config.dataset_config_name else ""
@@ -91,7 +93,7 @@ def _own(config: FinetuneConfig, seed: int) -> Source:
         config.test_file,
         config.text_columns,
         config.label_column,
-        seed,
+        config.split_seed,
         config.problem,
     )
-    return Source(task, data, str(Path(train).resolve()) if config.train_file else train)
+    return Source(task, data, str(Path(train).resolve()) if config.train_file else train, config.split_seed)

@@ -34,6 +34,7 @@ class Suite:
         arguments: Of the Trainer, the same for every task.
         reading: How texts become tokens.
         seeds: Of the runs.
+        split_seed: Of the parts that have to be drawn.
         max_train_samples: First training rows to use; None: all.
         max_eval_samples: First validation rows to use; None: all.
         folder: Receives a folder a task.
@@ -46,6 +47,7 @@ class Suite:
     arguments: FinetuneArguments
     reading: Reading
     seeds: Sequence[int]
+    split_seed: int = 42
     max_train_samples: int | None = None
     max_eval_samples: int | None = None
     folder: Path | None = None
@@ -71,7 +73,7 @@ def run_suite(
     """
     with silence():
         for task in suite.tasks:
-            load_task(task, suite.data, seed=suite.arguments.seed)
+            load_task(task, suite.data, seed=suite.split_seed)
     if num_parallel == 1:
         return [run_task(suite, task, tell) for task in suite.tasks]
     threads = max(1, torch.get_num_threads() // num_parallel)
@@ -106,11 +108,11 @@ def _end_with_parent() -> None:
 
 def run_task(suite: Suite, task: Task, tell: Callable[[RunOutcome], None] | None = None) -> SettingOutcome:
     """Every seed of one task."""
-    rows = load_task(task, suite.data, seed=suite.arguments.seed)
+    rows = load_task(task, suite.data, seed=suite.split_seed)
     data = rows.first(suite.max_train_samples, suite.max_eval_samples)
     setting = Setting(
         checkpoint=suite.checkpoint,
-        source=Source(task, data, suite.data),
+        source=Source(task, data, suite.data, suite.split_seed),
         arguments=suite.arguments,
         reading=suite.reading,
     )

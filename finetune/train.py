@@ -184,7 +184,7 @@ def _tell_best_epoch(trainer: TaskTrainer, task: Task) -> None:
     scored = [entry for entry in trainer.state.log_history if "eval_score" in entry]
     best = max(scored, key=lambda entry: entry["eval_score"])
     _logger.info(
-        "%s, seed %d: ended after epoch %.0f of %.0f; epoch %.0f is kept, score %.2f.",
+        "%s, seed %d: ended after epoch %.3g of %.3g; epoch %.3g is kept, score %.2f.",
         task.name,
         trainer.args.seed,
         scored[-1]["epoch"],

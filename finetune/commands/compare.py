@@ -25,7 +25,7 @@ def compare_files(arguments: Sequence[str]) -> None:
         epilog="example: python -m finetune compare adam/result.json mfac/result.json",
         allow_abbrev=False,
     )
-    parser.add_argument("a", metavar="A.json", type=Path, help="result.json of one setting")
+    parser.add_argument("a", metavar="A.json", type=Path, help="result.json of one setting, or its folder")
     parser.add_argument("b", metavar="B.json", type=Path, help="result.json of the other")
     parser.add_argument("--json", action="store_true", help="print the comparison as one JSON line")
     given = parser.parse_args(arguments)

@@ -65,6 +65,7 @@ def run_benchmark(name: str, words: Sequence[str]) -> None:
         arguments=training,
         reading=Reading(max_seq_length=config.max_seq_length or MAX_SEQ_LENGTH),
         seeds=seeds_of(config, training),
+        split_seed=config.split_seed,
         max_train_samples=config.max_train_samples,
         max_eval_samples=config.max_eval_samples,
         folder=folder,

@@ -34,11 +34,13 @@ def run_task(words: Sequence[str]) -> None:
     seeds = seeds_of(config, training)
     setting = Setting(
         checkpoint=config.model_name_or_path,
-        source=(source := find_source(config, training.seed, with_test=training.do_predict)),
+        source=(source := find_source(config, with_test=training.do_predict)),
         arguments=training,
         reading=reading(config, source.task),
         trains=training.do_train or not (training.do_predict or _asks_to_score(words)),
     )
+    if config.autotune and not setting.trains:
+        raise InputError("--autotune: must train, which --do_eval and --do_predict alone do not. Give --do_train.")
     if training.do_predict:
         _check_prediction(training, source)
     folder = Path(training.output_dir) if training.output_dir else None
@@ -73,7 +75,8 @@ def _check_prediction(training: FinetuneArguments, source: Source) -> None:
     if source.task.problem is Problem.ANSWER:
         raise InputError(f"--do_predict: is for tasks with labels, {source.task.name} has answers. Leave it out.")
     if source.data.test is None:
-        raise InputError(f"--do_predict: {source.name} must have test rows of {source.task.name}, has none. Add them.")
+        rows = f"test rows of {source.task.name}"
+        raise InputError(f"--do_predict: {source.name} must have {rows}, has none. Add them, or give --test_file.")
 
 
 def _predict(setting: Setting, folder: Path) -> Mapping[str, float] | None:

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from design_space.errors import InputError
 from design_space.files import written_whole
 from finetune.outcomes.repeats import RunOutcome, SettingOutcome, common_setting, overall, overall_without_wnli
+from finetune.output_folder import RESULT_FILE
 
 SCHEMA = 1
 """Number of the layout."""
@@ -82,11 +83,13 @@ def write_outcomes(path: Path, outcomes: Sequence[SettingOutcome]) -> None:
 
 
 def read_outcomes(path: Path) -> list[SettingOutcome]:
-    """Read the outcomes of a setting, one a task.
+    """Read the outcomes of a setting, one a task, from its file or its folder.
 
     Raises:
         InputError: If the file is absent, or is not what `write_outcomes` writes.
     """
+    if path.is_dir():
+        path /= RESULT_FILE
     try:
         content = TypeAdapter(_File).validate_json(path.read_bytes())
         outcomes = [

@@ -1,6 +1,5 @@
 """Labels of any data set: whether they are classes or values, and what the classes are called."""
 
-import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from finetune.rows.files import spelled_number
 PROBLEMS = ("classification", "regression")
 MAX_INFERRED_CLASSES = 20  # whole numbers with more different values may as well be measurements
 
-_logger = logging.getLogger(__name__)
 Value = bool | int | float | str
 
 
@@ -96,7 +94,7 @@ def _problem(values: Sequence[Value], column: str, where: str) -> str:
     numbers = [value for value in values if not isinstance(value, bool | str)]
     num_different = len(set(map(_name, values)))
     are_many = num_different > MAX_INFERRED_CLASSES
-    are_decimal = any(isinstance(number, float) for number in numbers)
+    are_decimal = any(number != int(number) for number in numbers)
     if len(numbers) < len(values):
         if numbers and (are_decimal or are_many):
             row, value = next(pair for pair in enumerate(values, start=1) if isinstance(pair[1], bool | str))
@@ -111,13 +109,6 @@ def _problem(values: Sequence[Value], column: str, where: str) -> str:
             )
         return "classification"
     if are_decimal:
-        if all(number == int(number) for number in numbers):
-            _logger.warning(
-                "%s: %s has decimal numbers, all of them whole: taken as the values of a regression. "
-                "Where they are classes, say --problem classification.",
-                where,
-                column,
-            )
         return "regression"
     if are_many:
         raise InputError(

@@ -1,13 +1,15 @@
 """A tiny pre-trained checkpoint, a task that its words decide, and folders in the layout of GLUE."""
 
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from transformers import set_seed
+from transformers.utils import logging as transformers_logging
 
 from design_space.architecture import Architecture, Layer
 from finetune.config import FinetuneArguments
@@ -19,6 +21,19 @@ from pretrain.tokenizer import train_tokenizer
 from pretrain.train import build_model, pretrain
 
 MAX_POSITIONS = 64
+
+
+@pytest.fixture(autouse=True)
+def levels_of_loggers() -> Iterator[None]:
+    """Put back what a command changes."""
+    loggers = [logging.getLogger(name) for name in ("finetune", "huggingface_hub")]
+    before = [logger.level for logger in loggers]
+    verbosity = transformers_logging.get_verbosity()
+    yield
+    for logger, level in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+    transformers_logging.set_verbosity(verbosity)
+    transformers_logging.enable_progress_bar()
 
 
 @pytest.fixture(scope="session")

@@ -287,5 +287,50 @@ def test_the_head_is_fresh_and_the_encoder_is_not(checkpoint: str) -> None:
 
 
 def test_a_checkpoint_without_a_head_is_refused_where_nothing_is_trained(checkpoint: str):
-    with pytest.raises(InputError, match="must have a head for mnli, since nothing is trained, has none. Give --do_tr"):
+    with pytest.raises(InputError, match="must have a head for mnli .*since nothing is trained, has none. Give"):
         load_checkpoint(checkpoint, GLUE["mnli"], needs_head=True)
+
+
+@pytest.fixture
+def kept(checkpoint: str, tmp_path: Path) -> Callable[..., str]:
+    """Saves a model for rte, with its labels and the rows of its head in an order, under other names where asked."""
+
+    def save_ordered(order: list[int], names: list[str] | None = None) -> str:
+        torch.manual_seed(0)
+        model, tokenizer = load_checkpoint(checkpoint, GLUE["mnli"])
+        names = names or list(GLUE["mnli"].labels)
+        for weights in model.classifier.out_proj.parameters():
+            weights.data = weights.data[order]
+        model.config.id2label = {place: names[code] for place, code in enumerate(order)}
+        model.config.label2id = {names[code]: place for place, code in enumerate(order)}
+        folder = tmp_path / "-".join(map(str, order))
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return str(folder)
+
+    return save_ordered
+
+
+def test_labels_in_another_order_are_put_into_that_of_the_task(kept: Callable[..., str]) -> None:
+    upper = [name.upper() for name in GLUE["mnli"].labels]
+    same, turned = (
+        load_checkpoint(kept(order, upper), GLUE["mnli"], needs_head=True)[0] for order in ([0, 1, 2], [2, 0, 1])
+    )
+    for name, weights in same.state_dict().items():
+        assert torch.equal(weights, turned.state_dict()[name]), name
+    assert turned.config.id2label == dict(enumerate(GLUE["mnli"].labels))
+
+
+def test_labels_without_names_go_by_their_places(kept: Callable[..., str]) -> None:
+    folder = kept([0, 1, 2], ["LABEL_0", "LABEL_1", "LABEL_2"])
+    assert load_checkpoint(folder, GLUE["mnli"], needs_head=True)[0].config.id2label[0] == "entailment"
+
+
+def test_a_head_for_other_labels_is_refused_where_nothing_is_trained(kept: Callable[..., str]) -> None:
+    folder = kept([0, 1, 2], ["good", "bad", "so-so"])
+    message = "must have a head for mnli .entailment, neutral, contradiction., since .* has one for good, bad, so-so"
+    with pytest.raises(InputError, match=message):
+        load_checkpoint(folder, GLUE["mnli"], needs_head=True)
+    load_checkpoint(folder, GLUE["mnli"])
+    with pytest.raises(InputError, match="since nothing is trained, has one of 3 outputs"):
+        load_checkpoint(folder, GLUE["rte"], needs_head=True)

@@ -2,12 +2,11 @@
 
 import json
 import runpy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from transformers import AutoConfig
-from transformers.utils import logging as transformers_logging
 
 from design_space.command_line import exit_code
 from design_space.errors import InputError
@@ -63,14 +62,6 @@ def own_file(tmp_path: Path) -> Path:
     lines = [f"the {word} dog ran {number} ,{word}" for number in range(50) for word in ("happy", "sad")]
     file.write_text("\n".join(["text,mood", *lines]) + "\n")
     return file
-
-
-@pytest.fixture
-def logging_level() -> Iterator[None]:
-    before = transformers_logging.get_verbosity()
-    yield
-    transformers_logging.set_verbosity(before)
-    transformers_logging.enable_progress_bar()
 
 
 def names_in(folder: Path) -> list[str]:
@@ -178,6 +169,16 @@ def test_flags_of_old_versions_are_translated_and_told(flags: Flags, capsys: pyt
         assert f"{flag}: " in told
 
 
+def test_parts_are_drawn_by_their_own_seed(flags: Flags, own_file: Path, tmp_path: Path) -> None:
+    rows = []
+    for name, seeds in (("a", ["--seed", "1"]), ("b", ["--seed", "2"]), ("c", ["--split_seed", "1"])):
+        words = ("--train_file", str(own_file), "--label_column", "mood", "--do_train", "--do_predict", *seeds)
+        main(flags(*words, "--output_dir", str(tmp_path / name), without=("--task_name", "--data")))
+        lines = (tmp_path / name / "predictions.tsv").read_text().splitlines()
+        rows.append([line.split("\t")[3] for line in lines])
+    assert rows[0] == rows[1] != rows[2]
+
+
 def test_rows_of_ones_own_are_learned(flags: Flags, own_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = flags(
         *("--train_file", str(own_file), "--text_columns", "text", "--label_column", "mood"),
@@ -234,12 +235,23 @@ def test_labelled_test_rows_are_scored_too(
 
 def test_a_kept_model_predicts_without_training(flags: Flags, own_file: Path, tmp_path: Path) -> None:
     words = ("--train_file", str(own_file), "--label_column", "mood", "--do_predict")
-    learning = ("--max_steps", "80", "--learning_rate", "1e-2", "--max_train_samples", "80", "--do_train")
+    learning = (
+        "--seed",
+        "7",
+        "--max_steps",
+        "80",
+        "--learning_rate",
+        "1e-2",
+        "--max_train_samples",
+        "80",
+        "--do_train",
+    )
     trained, again = tmp_path / "trained", tmp_path / "again"
-    main(flags(*words, *learning, "--output_dir", str(trained), without=("--task_name", "--data")))
+    main(flags(*words, *learning, "--do_train", "--output_dir", str(trained), without=("--task_name", "--data")))
     model = ("--model_name_or_path", str(trained / "model"))
     main(flags(*words, *model, "--output_dir", str(again), without=("--task_name", "--data")))
     assert (again / "predictions.tsv").read_bytes() == (trained / "predictions.tsv").read_bytes()
+    # Parts are drawn by --split_seed, so that a kept model meets no row that it was trained on.
     assert names_in(again) == ["predictions.tsv", "result.json", "result.md", "run-42.json", "setting.json"]
 
 
@@ -302,12 +314,12 @@ def test_two_results_are_compared(flags: Flags, tmp_path: Path, capsys: pytest.C
     for name, rate in (("a", "1e-3"), ("b", "1e-2")):
         main(flags("--num_runs", "3", "--learning_rate", rate, "--output_dir", str(tmp_path / name)))
     capsys.readouterr()
-    main(["compare", str(tmp_path / "a" / "result.json"), str(tmp_path / "b" / "result.json"), "--json"])
+    main(["compare", str(tmp_path / "a" / "result.json"), str(tmp_path / "b"), "--json"])
     found = json.loads(capsys.readouterr().out)
     (difference,) = found["differences"]
     assert (difference["task"], difference["metric"]) == ("sst2", "accuracy")
     assert found["settings_differ"] == {"learning_rate": {"sst2": {"a": 1e-3, "b": 1e-2}}}
-    assert (found["file_a"], found["file_b"]) == tuple(str(tmp_path / name / "result.json") for name in "ab")
+    assert (found["file_a"], found["file_b"]) == (str(tmp_path / "a" / "result.json"), str(tmp_path / "b"))
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
@@ -388,6 +400,10 @@ def test_a_missing_flag_is_refused(flags: Flags, flag: str, message: str, no_tra
             ["--resume_from_checkpoint", "x"],
             "^--resume_from_checkpoint: is not done here. Runs leave nothing to go on from",
         ),
+        (
+            ["--do_eval", "--autotune", "2", "--output_dir", "out"],
+            "^--autotune: must train, which --do_eval",
+        ),
         (["--prediction_loss_only"], "^--prediction_loss_only: is not done here. Scores need predictions"),
         (["--push_to_hub"], "^--push_to_hub: is not done here. Upload"),
         (["--report_to", "nowhere"], "^--report_to: nowhere is not supported"),
@@ -445,7 +461,7 @@ def test_a_checkpoint_that_is_absent_is_refused(flags: Flags, tmp_path: Path) ->
         main(flags("--model_name_or_path", str(tmp_path / "absent")))
 
 
-def test_a_run_that_diverges_is_told_in_one_line(flags: Flags, logging_level: None) -> None:
+def test_a_run_that_diverges_is_told_in_one_line(flags: Flags) -> None:
     with pytest.raises(InputError, match=r"^sst2, seed 42: .*\. Give a lower --learning_rate\.$"):
         main(flags("--learning_rate", "1e30", "--max_steps", "6", "--logging_steps", "1"))
 
@@ -455,7 +471,7 @@ def test_one_row_of_a_regression_is_scored_or_refused(flags: Flags) -> None:
 
 
 def test_the_module_ends_with_the_exit_code(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logging_level: None
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["finetune", "--task_name", "cola"])
     with pytest.raises(SystemExit) as caught:

@@ -41,7 +41,7 @@ def test_processes_of_one_command_share_it(tmp_path: Path) -> None:
 def test_who_interrupts_is_told_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyboardInterrupt), output_folder(tmp_path / "new"):
         raise KeyboardInterrupt
-    told = f"Runs that are done are in {tmp_path}/new. The same command with --resume goes on.\n"
+    told = f"What is done is kept in {tmp_path}/new. The same command with --resume goes on.\n"
     assert capsys.readouterr().err == told
 
 

@@ -1,6 +1,5 @@
 """What labels mean: classes and their codes, values, and what is refused because it may be either or neither."""
 
-import logging
 from typing import Any
 
 import pytest
@@ -45,12 +44,10 @@ def test_decimal_numbers_are_values(cells: list[Any]):
     assert {type(value) for value in read} == {float}
 
 
-def test_decimal_numbers_that_are_whole_are_values_with_a_warning(caplog: pytest.LogCaptureFixture):
-    caplog.set_level(logging.WARNING)
-    assert find([1.0, 2.0]).names == ()
-    assert find([1.0, 2.5]).names == ()
-    (message,) = caplog.messages
-    assert message.startswith("train.csv: stars has decimal numbers, all of them whole: taken as the values of a regr")
+@pytest.mark.parametrize("cells", [[1.0, 0.0, 1.0], ["1.0", "0.0", "1"]])
+def test_decimal_numbers_that_are_all_whole_are_classes(cells: list[Any]):
+    assert find(cells).names == ("0", "1")
+    assert read_all(cells) == [1, 0, 1]
 
 
 def test_what_is_told_goes_before_what_is_seen():
