@@ -66,6 +66,27 @@ def load_checkpoint(
     return model, tokenizer
 
 
+def label_names(checkpoint: str) -> tuple[str, ...]:
+    """Names of the labels that a checkpoint was fine-tuned on; none for a regression.
+
+    Raises:
+        InputError: If there is no such checkpoint, or its labels have no names.
+    """
+    _require_place(checkpoint)
+    absence = None if Path(checkpoint).is_dir() else _hub_error(checkpoint)
+    try:
+        names = AutoConfig.from_pretrained(checkpoint, local_files_only=absence is not None).id2label
+    except (OSError, ValueError, KeyError) as error:
+        raise _refusal(checkpoint, error, absence) from None
+    if len(names) == 1:
+        return ()
+    if all(re.fullmatch(r"LABEL_\d+", name) for name in names.values()):
+        raise InputError(
+            f"model: {checkpoint!r} must name its labels in config.json, does not. Give --train_file, whose rows do."
+        )
+    return tuple(names[code] for code in sorted(names))
+
+
 def _labels(task: Task) -> dict[str, Any]:
     """What the configuration is to say of a task with labels or values."""
     if task.problem not in (Problem.CLASSIFICATION, Problem.REGRESSION):

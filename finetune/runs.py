@@ -1,6 +1,7 @@
 """One task with several seeds: each run is kept when it is done, and the best one's model."""
 
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ MODEL_FOLDER = "model"
 SETTING_FILE = "setting.json"
 _RUN_FILE = "run-{seed}.json"
 _SCRATCH = ".run-"
+_logger = logging.getLogger(__name__)
 
 _WITHOUT_EFFECT = (
     *("output_dir", "seed", "do_", "disable_tqdm", "report_to", "run_name", "log", "hub", "push_to_hub", "project"),
@@ -84,7 +86,7 @@ def run_seeds(
         seeds: Of the runs.
         folder: Receives a file a run, and `model`, the best run's; None: nothing is kept.
         resume: Take a run whose file is there as done.
-        tell: Called with each run.
+        tell: Called with each new run.
 
     Raises:
         InputError: If the checkpoint cannot be loaded, the folder not be written, or it holds runs of another setting,
@@ -96,6 +98,9 @@ def run_seeds(
         _keep_setting(setting, folder, resume)
         done = read_runs(folder, seeds, needs_model=setting.trains) if resume else {}
         if setting.arguments.process_index == 0:
+            if done:
+                seeds_done = ", ".join(map(str, sorted(done)))
+                _logger.info("%s: done already with the seeds %s.", setting.source.task.name, seeds_done)
             for left in folder.glob(f"{_SCRATCH}*"):  # by a process that was killed
                 shutil.rmtree(left, ignore_errors=True)
     for seed in seeds:
@@ -105,8 +110,8 @@ def run_seeds(
                 if folder is not None and setting.arguments.process_index == 0:
                     best = max((done[one] for one in seeds if one in done), key=lambda run: run.score)
                     _keep(done[seed], folder, scratch, is_best=best is done[seed])
-        if setting.arguments.process_index == 0:
-            tell(done[seed])
+                if setting.arguments.process_index == 0:
+                    tell(done[seed])
         wait_for_everyone()
     source = setting.source
     return SettingOutcome(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from design_space.errors import InputError
+from finetune.checkpoint import label_names
 from finetune.config import FinetuneConfig
 from finetune.data import TaskData, load_task, read_questions, source_name
 from finetune.heads import Reading
@@ -49,7 +50,7 @@ def find_source(config: FinetuneConfig, *, with_test: bool = False) -> Source:
         task_name = "squad_v2"
     if task_name is not None:
         found = _named(find_task(task_name), config, with_test)
-    elif config.dataset_name or config.train_file:
+    elif config.dataset_name or config.train_file or config.validation_file or config.test_file:
         found = _own(config)
     else:
         raise InputError("--task_name: must name a task; or give --dataset_name, or --train_file. See --help.")
@@ -83,8 +84,12 @@ def _named(task: Task, config: FinetuneConfig, with_test: bool) -> Source:
 
 
 def _own(config: FinetuneConfig) -> Source:
+    """Rows of one's own; without training rows their labels are those of the checkpoint."""
     train = config.train_file
-    if train is None:
+    names: tuple[str, ...] = ()
+    if train is None and config.dataset_name is None:
+        names = label_names(config.model_name_or_path)
+    elif train is None:
         further = f":{config.dataset_config_name}" if config.dataset_config_name else ""
         train = f"{config.dataset_name}{further}"
     task, data = custom_data(
@@ -95,5 +100,7 @@ def _own(config: FinetuneConfig) -> Source:
         config.label_column,
         config.split_seed,
         config.problem,
+        names,
     )
-    return Source(task, data, str(Path(train).resolve()) if config.train_file else train, config.split_seed)
+    file = config.train_file or config.validation_file or config.test_file
+    return Source(task, data, str(Path(file).resolve()) if file else str(train), config.split_seed)

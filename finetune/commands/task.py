@@ -17,7 +17,7 @@ from finetune.outcomes.table import seeds_table
 from finetune.output_folder import RESULT_FILE, output_folder
 from finetune.predict import predict, write_predictions
 from finetune.runs import MODEL_FOLDER, Setting, run_seeds
-from finetune.source import Source, find_source, reading
+from finetune.source import find_source, reading
 from finetune.tasks import Problem
 from finetune.train import finetune
 from pretrain.command_line import FlagParser
@@ -39,10 +39,9 @@ def run_task(words: Sequence[str]) -> None:
         reading=reading(config, source.task),
         trains=training.do_train or not (training.do_predict or _asks_to_score(words)),
     )
+    _check_rows(setting)
     if config.autotune and not setting.trains:
         raise InputError("--autotune: must train, which --do_eval and --do_predict alone do not. Give --do_train.")
-    if training.do_predict:
-        _check_prediction(training, source)
     folder = Path(training.output_dir) if training.output_dir else None
     with (
         output_folder(folder, training.process_index == 0),
@@ -50,12 +49,14 @@ def run_task(words: Sequence[str]) -> None:
     ):
         if config.autotune:
             setting = replace(setting, arguments=_tuned(setting, config, folder))
-        outcome = run_seeds(setting, seeds, folder, config.resume, tell)
+        # Other rows than those of a task may be there to be predicted alone.
+        outcome = run_seeds(setting, seeds, folder, config.resume, tell) if source.data.validation else None
         if training.do_predict and folder is not None:
-            outcome = replace(outcome, test=_predict(setting, folder))
-        if training.process_index == 0:
+            test = _predict(setting, folder)
+            outcome = outcome and replace(outcome, test=test)
+        if outcome and training.process_index == 0:
             keep([outcome], seeds_table(outcome), folder)
-    if training.process_index > 0:
+    if outcome is None or training.process_index > 0:
         return
     show([outcome], seeds_table(outcome), config.json)
     if folder is not None:
@@ -68,8 +69,15 @@ def _asks_to_score(words: Sequence[str]) -> bool:
     return any(word.partition("=")[0].replace("-", "_") == "__do_eval" for word in words)
 
 
-def _check_prediction(training: FinetuneArguments, source: Source) -> None:
-    """Refuse predictions that could not be made after the runs."""
+def _check_rows(setting: Setting) -> None:
+    """Refuse what there are no rows for, and predictions that could not be made after the runs."""
+    training, source = setting.arguments, setting.source
+    if setting.trains and not source.data.train:
+        raise InputError("--train_file: must name rows to train on. Give it; or --do_eval or --do_predict alone.")
+    if not training.do_predict:
+        if not source.data.validation:
+            raise InputError("--validation_file: must name rows to score. Give it; --do_predict is for --test_file.")
+        return
     if not training.output_dir:
         raise InputError("--do_predict: the best model writes its predictions into a folder. Give --output_dir.")
     if source.task.problem is Problem.ANSWER:

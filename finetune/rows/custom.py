@@ -30,13 +30,14 @@ _logger = logging.getLogger(__name__)
 
 
 def custom_data(
-    train_file: str,
+    train_file: str | None,
     validation_file: str | None = None,
     test_file: str | None = None,
     text_columns: Sequence[str] = (),
     label_column: str = "label",
     seed: int = 0,
     problem: str | None = None,
+    names: Sequence[str] = (),
 ) -> tuple[Task, TaskData]:
     """A task and its rows, checked, from files of any source that `finetune.rows.files` reads.
 
@@ -44,16 +45,19 @@ def custom_data(
     Spearman's correlation. A part that is missing is drawn by the rule of `finetune.rows.splits`.
 
     Args:
-        train_file: A file; or a folder or data set of the hub, whose parts validation and test are used too.
+        train_file: A file; or a folder or data set of the hub, whose parts validation and test are used too; None where
+            nothing is trained.
         validation_file: Instead of the part of that name.
         test_file: The same; its rows may lack labels.
         text_columns: One or two; where none is named they are inferred (`KNOWN_TEXT_COLUMNS`).
         label_column: Which one holds the labels.
         seed: Of the rule that draws missing parts.
         problem: "classification", "regression", or None to tell by the labels (`finetune.rows.labels.find_labels`).
+        names: Of the classes where there are no training rows to tell them; none: a regression.
 
     Returns:
-        The task, and rows whose `label` is a code or a value; a test row whose label is not known has none.
+        The task, and rows whose `label` is a code or a value; a test row whose label is not known has none. Where
+        nothing is trained, a part that is not given has no rows.
 
     Raises:
         InputError: If a file cannot be read, lacks a column, or holds texts or labels that cannot be used.
@@ -61,26 +65,38 @@ def custom_data(
     tables = _tables(train_file, validation_file, test_file)
     known = text_columns or [column for columns in KNOWN_TEXT_COLUMNS for column in columns]
     raw = {part: table.rows(known) for part, table in tables.items()}
-    train_where = tables["train"].where
-    fields = _text_fields(raw["train"], text_columns, label_column, train_where)
+    first = next(iter(tables))
+    where = tables[first].where
+    fields = _text_fields(raw[first], text_columns, label_column, where)
     for part, table in tables.items():
         check_texts(raw[part], fields, table.where)
     for part in raw.keys() - {"test"}:
         _require_labels(raw[part], label_column, tables[part].where)
-    labels = find_labels([row[label_column] for row in raw["train"]], label_column, problem, train_where)
+    if train_file is None:
+        labels = Labels(label_column, tuple(names))
+    else:
+        labels = find_labels([row[label_column] for row in raw["train"]], label_column, problem, where)
     rows = {part: _labelled(raw[part], labels, tables[part].where, is_test=part == "test") for part in raw}
     warn_of_shared_texts(rows, fields, {part: table.where for part, table in tables.items()})
-    parts = complete_parts(
-        rows["train"],
-        rows.get("validation"),
-        rows.get("test"),
-        text_fields=fields,
-        is_regression=not labels.names,
-        seed=seed,
-        where=train_where,
-    )
-    _logger.info("%s: %s is taken as %s.", train_where, label_column, labels.description)
-    task = Task(
+    if train_file is None:
+        data = TaskData([], rows.get("validation", []), rows.get("test"))
+    else:
+        parts = complete_parts(
+            rows["train"],
+            rows.get("validation"),
+            rows.get("test"),
+            text_fields=fields,
+            is_regression=not labels.names,
+            seed=seed,
+            where=where,
+        )
+        data = TaskData(*parts)
+        _logger.info("%s: %s is taken as %s.", where, label_column, labels.description)
+    return _task(fields, labels), data
+
+
+def _task(fields: tuple[str, ...], labels: Labels) -> Task:
+    return Task(
         name="custom",
         text_fields=fields,
         labels=labels.names,
@@ -88,20 +104,19 @@ def custom_data(
         problem=Problem.CLASSIFICATION if labels.names else Problem.REGRESSION,
         value_range=(-math.inf, math.inf),
     )
-    return task, TaskData(*parts)
 
 
-def _tables(train_file: str, validation_file: str | None, test_file: str | None) -> dict[str, Table]:
+def _tables(train_file: str | None, validation_file: str | None, test_file: str | None) -> dict[str, Table]:
     """The tables of train, validation and test; those of their own files go before parts of the training source."""
-    if not train_file:
+    if not (train_file or validation_file or test_file):
         raise InputError("--train_file: must name a file, a folder or a data set of the hub, got none.")
-    found = find_tables(train_file, "train")
-    tables = {"train": _required(found, "train", train_file)}
+    found = find_tables(train_file, "train") if train_file else {}
+    tables = {"train": _required(found, "train", train_file)} if train_file else {}
     tables |= {part: found[part] for part in ("validation", "test") if part in found}
     for part, source in (("validation", validation_file), ("test", test_file)):
         if source:
             tables[part] = _required(find_tables(source, part), part, source)
-    if "validation" not in tables:
+    if train_file and "validation" not in tables:
         refuse_other_validation(found, train_file)
     return tables
 

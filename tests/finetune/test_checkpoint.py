@@ -27,7 +27,7 @@ from transformers import (
 
 from design_space.errors import InputError
 from finetune import checkpoint as module
-from finetune.checkpoint import load_checkpoint
+from finetune.checkpoint import label_names, load_checkpoint
 from finetune.config import FinetuneArguments
 from finetune.data import TaskData
 from finetune.tasks import GLUE, SQUAD, SUPERGLUE
@@ -324,6 +324,12 @@ def test_labels_in_another_order_are_put_into_that_of_the_task(kept: Callable[..
 def test_labels_without_names_go_by_their_places(kept: Callable[..., str]) -> None:
     folder = kept([0, 1, 2], ["LABEL_0", "LABEL_1", "LABEL_2"])
     assert load_checkpoint(folder, GLUE["mnli"], needs_head=True)[0].config.id2label[0] == "entailment"
+
+
+def test_the_names_of_labels_are_those_of_the_checkpoint(kept: Callable[..., str], checkpoint: str) -> None:
+    assert label_names(kept([2, 0, 1])) == ("contradiction", "entailment", "neutral")
+    with pytest.raises(InputError, match="must name its labels in config.json, does not. Give --train_file"):
+        label_names(checkpoint)
 
 
 def test_a_head_for_other_labels_is_refused_where_nothing_is_trained(kept: Callable[..., str]) -> None:

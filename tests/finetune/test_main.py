@@ -255,6 +255,34 @@ def test_a_kept_model_predicts_without_training(flags: Flags, own_file: Path, tm
     assert names_in(again) == ["predictions.tsv", "result.json", "result.md", "run-42.json", "setting.json"]
 
 
+def test_a_kept_model_predicts_and_scores_other_rows_alone(
+    flags: Flags, own_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*words: str) -> None:
+        main(flags(*words, "--use_cpu", without=("--task_name", "--data", "--max_eval_samples", "--use_cpu")))
+
+    learning = ("--max_steps", "80", "--learning_rate", "1e-2", "--output_dir", str(tmp_path / "out"))
+    run("--train_file", str(own_file), "--label_column", "mood", *learning)
+    new = tmp_path / "new.csv"
+    new.write_text("text,mood\nthe happy dog ran 7 ,happy\nthe sad dog ran 8 ,sad\nthe sad dog ran 9 ,happy\n")
+    model = ("--model_name_or_path", str(tmp_path / "out" / "model"), "--label_column", "mood")
+    capsys.readouterr()
+    run(*model, "--test_file", str(new), "--do_predict", "--output_dir", str(tmp_path / "predicted"))
+    assert names_in(tmp_path / "predicted") == ["predictions.tsv"]
+    lines = [line.split("\t") for line in (tmp_path / "predicted" / "predictions.tsv").read_text().splitlines()]
+    assert [line[1] for line in lines] == ["prediction", "happy", "sad", "sad"]
+    assert "3 test rows: " in capsys.readouterr().err
+    run(*model, "--validation_file", str(new), "--do_eval", "--json")
+    result = json.loads(capsys.readouterr().out)
+    assert result["tasks"][0]["mean"]["accuracy"] == pytest.approx(2 / 3)
+    for words, message in (
+        (("--validation_file", str(new)), "^--train_file: must name rows to train on"),
+        (("--test_file", str(new), "--do_eval"), "^--validation_file: must name rows to score"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run(*model, *words)
+
+
 def test_learning_rate_and_batch_are_tuned_and_the_study_is_kept(
     flags: Flags, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
