@@ -1,4 +1,4 @@
-"""`python -m finetune`: fine-tune and score a checkpoint on one task, or on a whole benchmark; compare two of these.
+"""`python -m finetune`: fine-tune and score a checkpoint on a task or a whole benchmark; compare; plan memory.
 
 What trains is imported when it is called, as transformers takes seconds.
 """
@@ -11,7 +11,7 @@ from design_space.command_line import exit_code
 from design_space.errors import InputError, did_you_mean
 from finetune.commands.flags import translate
 
-COMPARE = "compare"
+COMPARE, MEMORY = "compare", "memory"
 BENCHMARKS = ("glue", "superglue")
 
 
@@ -22,12 +22,16 @@ def main(arguments: Sequence[str]) -> None:
         from finetune.commands.compare import compare_files
 
         compare_files(rest)
+    elif command == MEMORY:
+        from finetune.commands.memory import show_memory
+
+        show_memory(rest)
     elif command in BENCHMARKS:
         _train(command, rest)
     elif command.startswith("-"):
         _train(None, arguments or ("--help",))
     else:
-        known = (*BENCHMARKS, COMPARE)
+        known = (*BENCHMARKS, COMPARE, MEMORY)
         raise InputError(
             f"python -m finetune: must be followed by a flag or one of {', '.join(known)}, got {command!r}."
             f"{did_you_mean(command, known)} See --help."

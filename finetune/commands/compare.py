@@ -1,25 +1,18 @@
 """`python -m finetune compare A.json B.json`."""
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from design_space.errors import InputError
+from finetune.commands.parser import Parser
 from finetune.outcomes.compare import compare
 from finetune.outcomes.file import read_outcomes
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{self.prog}: {message}. See --help.")
-
-
 def compare_files(arguments: Sequence[str]) -> None:
     """Say whether two settings differ, from the result.json of each."""
-    parser = _Parser(
+    parser = Parser(
         "python -m finetune compare",
         description="Whether two settings differ: paired by seed where they share seeds.",
         epilog="example: python -m finetune compare adam/result.json mfac/result.json",
