@@ -27,6 +27,7 @@ from finetune.data import Row, TaskData
 from finetune.heads import Head, Reading, head_for
 from finetune.intervals import confidence_intervals
 from finetune.metrics import task_score
+from finetune.optimizers.mfac import MFAC
 from finetune.outcomes.repeats import RunOutcome
 from finetune.precision import without_overflow
 from finetune.tasks import Problem, Task
@@ -174,6 +175,10 @@ def _train(trainer: TaskTrainer, task: Task) -> tuple[float, int]:
     output = trainer.train()
     if not math.isfinite(output.training_loss):
         raise DivergedError(f"{task.name}: mean loss is {output.training_loss} after {output.global_step} steps")
+    optimizer = getattr(trainer.optimizer, "optimizer", trainer.optimizer)  # that which accelerate wraps
+    if isinstance(optimizer, MFAC) and optimizer.num_skipped:
+        told = "%s, seed %d: %d of %d gradients were no finite numbers and were passed over."
+        _logger.warning(told, task.name, trainer.args.seed, optimizer.num_skipped, output.global_step)
     if trainer.args.early_stopping_patience is not None:
         _tell_best_epoch(trainer, task)
     return output.training_loss, output.global_step

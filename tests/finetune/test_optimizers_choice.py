@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from design_space.errors import InputError
 from finetune.config import FinetuneArguments
@@ -88,6 +89,22 @@ def test_accumulated_batches_are_one_gradient_of_mfac(made: Callable[..., Any]) 
 def test_layers_have_their_own_rates_with_mfac(made: Callable[..., Any]) -> None:
     optimizer, _ = made(optim="mfac", optim_args="num_grads=4", layerwise_lr_decay=0.5, max_steps=1)
     assert len({group["initial_lr"] for group in optimizer.param_groups}) == 3  # head, layer, embeddings
+
+
+def test_gradients_that_are_passed_over_are_told(
+    checkpoint: str, separable: TaskData, arguments: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Spoil(TrainerCallback):
+        def on_pre_optimizer_step(
+            self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        ) -> None:
+            if state.global_step == 1:
+                next(kwargs["model"].parameters()).grad[0] = float("nan")
+
+    given = arguments(optim="mfac", optim_args="num_grads=4", max_steps=4, max_grad_norm=0)
+    outcome = finetune(checkpoint, GLUE["sst2"], separable, given, Reading(max_seq_length=16), callbacks=[Spoil()])
+    assert outcome.num_steps == 4
+    assert "sst2, seed 1: 1 of 4 gradients were no finite numbers and were passed over." in caplog.messages
 
 
 def test_adafactor_finds_its_own_learning_rate_where_asked(made: Callable[..., Any]) -> None:
