@@ -1,6 +1,7 @@
 """A tiny encoder, a tokenizer whose ids are known by hand, and one finished run that several tests look at."""
 
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,14 @@ from pretrain.train import PretrainResult, build_model, pretrain
 TINY = Architecture((Layer("sa", "sdp", 32, 2, (64,)),))
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 BLOCK_SIZE = 16
+
+
+@pytest.fixture(autouse=True)
+def interrupts() -> Iterator[None]:
+    """Ctrl-C as in a terminal: what starts in the background of a shell inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)
