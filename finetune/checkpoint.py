@@ -19,6 +19,8 @@ from finetune.tasks import Problem, Task
 _logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 10.0
+_SEPARATOR = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
+"""What stands between the words of a label, written one way or the other; the sign of -1 does not."""
 
 
 def load_checkpoint(
@@ -173,8 +175,8 @@ def _require_shapes(
 
 def _order_labels(checkpoint: str, model: PreTrainedModel, names: Sequence[str], task: Task, needs_head: bool) -> None:
     """Give a head the task's order of labels; where it has labels of other names and must stay, refuse it."""
-    own, asked = ([re.sub(r"[\W_]+", "", name).lower() for name in given] for given in (names, task.labels))
-    if own == asked or all(re.fullmatch(r"label\d+", name) for name in own):  # unnamed: by their places
+    own, asked = ([_SEPARATOR.sub(" ", name).lower() for name in given] for given in (names, task.labels))
+    if own == asked or all(re.fullmatch(r"label \d+", name) for name in own):  # unnamed: by their places
         return
     if sorted(own) == sorted(asked) and len(set(own)) == len(own):
         order = [own.index(name) for name in asked]

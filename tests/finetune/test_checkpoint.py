@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -319,6 +320,15 @@ def test_labels_in_another_order_are_put_into_that_of_the_task(kept: Callable[..
     for name, weights in same.state_dict().items():
         assert torch.equal(weights, turned.state_dict()[name]), name
     assert turned.config.id2label == dict(enumerate(GLUE["mnli"].labels))
+
+
+def test_signs_are_no_separators(checkpoint: str, tmp_path: Path) -> None:
+    model, tokenizer = load_checkpoint(checkpoint, GLUE["sst2"])
+    model.config.id2label, model.config.label2id = {0: "1", 1: "-1"}, {"1": 0, "-1": 1}
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    turned, _ = load_checkpoint(str(tmp_path), replace(GLUE["sst2"], labels=("-1", "1")), needs_head=True)
+    assert torch.equal(turned.classifier.out_proj.weight, model.classifier.out_proj.weight.flip(0))
 
 
 def test_labels_without_names_go_by_their_places(kept: Callable[..., str]) -> None:
