@@ -1,4 +1,4 @@
-"""`python -m finetune`: fine-tune and score a checkpoint on a task or a whole benchmark; compare; plan memory.
+"""`python -m finetune`: fine-tune and score a checkpoint on a task or a whole benchmark; compare; plan memory; merge.
 
 What trains is imported when it is called, as transformers takes seconds.
 """
@@ -11,7 +11,7 @@ from design_space.command_line import exit_code
 from design_space.errors import InputError, did_you_mean
 from finetune.commands.flags import translate
 
-COMPARE, MEMORY = "compare", "memory"
+COMPARE, MEMORY, MERGE = "compare", "memory", "merge"
 BENCHMARKS = ("glue", "superglue")
 
 
@@ -26,12 +26,18 @@ def main(arguments: Sequence[str]) -> None:
         from finetune.commands.memory import show_memory
 
         show_memory(rest)
+    elif command == MERGE:
+        from finetune.commands.merge import merge_folder
+        from finetune.messages import quieten
+
+        quieten()
+        merge_folder(rest)
     elif command in BENCHMARKS:
         _train(command, rest)
     elif command.startswith("-"):
         _train(None, arguments or ("--help",))
     else:
-        known = (*BENCHMARKS, COMPARE, MEMORY)
+        known = (*BENCHMARKS, COMPARE, MEMORY, MERGE)
         raise InputError(
             f"python -m finetune: must be followed by a flag or one of {', '.join(known)}, got {command!r}."
             f"{did_you_mean(command, known)} See --help."

@@ -11,16 +11,21 @@ from huggingface_hub import model_info
 from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-import design_space.model  # noqa: F401  (registers FlexiBERT with the Auto classes)
 from design_space.errors import InputError, first_line
+from design_space.model.folder import add_code
+from design_space.model.modeling_flexibert import FlexiBertPreTrainedModel
 from finetune.heads import model_class
+from finetune.messages import silence
 from finetune.tasks import Problem, Task
+from finetune.tuning.delta import apply_delta, is_delta, read_delta
 
 _logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 10.0
 _SEPARATOR = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
 """What stands between the words of a label, written one way or the other; the sign of -1 does not."""
+_UNNAMED = re.compile(r"LABEL[_ ]\d+", re.IGNORECASE)
+_UNLOADABLE = (OSError, ValueError, RuntimeError, KeyError, ImportError)
 
 
 def load_checkpoint(
@@ -28,7 +33,8 @@ def load_checkpoint(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load an encoder with a head for a task; the head is fresh where the checkpoint has none of its size.
 
-    A head of another size, as for the labels of another task, is warned of.
+    A head of another size, as for the labels of another task, is warned of. What light-weight tuning left
+    (`finetune.tuning.delta`) is put into its base model.
 
     Args:
         checkpoint: Folder, or name on the hub.
@@ -39,24 +45,17 @@ def load_checkpoint(
         InputError: If there is no such folder, it cannot be loaded, it is of a kind without such a head, the head that
             it needs or its tokenizer is not there, or the hub is out of reach.
     """
-    _require_place(checkpoint)
-    absence = None if Path(checkpoint).is_dir() else _hub_error(checkpoint)
-    local = {"local_files_only": absence is not None}  # transformers would try for half a minute
+    if is_delta(checkpoint):
+        return _load_delta(checkpoint, task, needs_head)
+    names, local = _own_labels(checkpoint)
     try:
-        names = AutoConfig.from_pretrained(checkpoint, **local).id2label
         config = AutoConfig.from_pretrained(checkpoint, **_labels(task), **local)
         model, loaded = model_class(task).from_pretrained(
             checkpoint, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **local
         )
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        raise _refusal(checkpoint, error, absence) from None
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint, **local)
-    except Exception as error:  # of a damaged file; the tokenizers library raises no narrower one
-        if "instantiate the backend tokenizer" in str(error):
-            raise InputError(f"model: {checkpoint!r} must come with its tokenizer, has none. Save it there.") from None
-        what = "its tokenizer.json or tokenizer_config.json cannot be read: "
-        raise _refusal(checkpoint, error, absence, what) from None
+    except _UNLOADABLE as error:
+        raise _unloadable(checkpoint, error) from None
+    tokenizer = _load_tokenizer(checkpoint, local)
     _require_encoder(checkpoint, model, loaded["missing_keys"])
     if needs_head and (loaded["missing_keys"] or loaded["mismatched_keys"]):
         has = f"has one of {len(names)} outputs" if loaded["mismatched_keys"] else "has none"
@@ -64,7 +63,7 @@ def load_checkpoint(
     _require_shapes(checkpoint, model, loaded["mismatched_keys"], task)
     _require_tokenizer(checkpoint, model, tokenizer)
     if task.labels and not (loaded["missing_keys"] or loaded["mismatched_keys"]):
-        _order_labels(checkpoint, model, [names[code] for code in sorted(names)], task, needs_head)
+        _order_labels(checkpoint, model, names, task, needs_head)
     return model, tokenizer
 
 
@@ -74,19 +73,73 @@ def label_names(checkpoint: str) -> tuple[str, ...]:
     Raises:
         InputError: If there is no such checkpoint, or its labels have no names.
     """
-    _require_place(checkpoint)
-    absence = None if Path(checkpoint).is_dir() else _hub_error(checkpoint)
-    try:
-        names = AutoConfig.from_pretrained(checkpoint, local_files_only=absence is not None).id2label
-    except (OSError, ValueError, KeyError) as error:
-        raise _refusal(checkpoint, error, absence) from None
+    names, _ = _own_labels(checkpoint)
     if len(names) == 1:
         return ()
-    if all(re.fullmatch(r"LABEL_\d+", name) for name in names.values()):
+    if _are_unnamed(names):
         raise InputError(
             f"model: {checkpoint!r} must name its labels in config.json, does not. Give --train_file, whose rows do."
         )
-    return tuple(names[code] for code in sorted(names))
+    return tuple(names)
+
+
+def save_beside(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Put what a model needs beside its weights: the tokenizer, without the length at which texts were cut; code."""
+    if (backend := getattr(tokenizer, "backend_tokenizer", None)) is not None:
+        backend.no_truncation()
+        backend.no_padding()
+    tokenizer.save_pretrained(folder)
+    if isinstance(model, FlexiBertPreTrainedModel) and not is_delta(folder):
+        add_code(folder)
+
+
+def _own_labels(checkpoint: str) -> tuple[list[str], dict[str, bool]]:
+    """Names of a checkpoint's labels in their order, and whether the hub is to be left alone.
+
+    transformers would try for half a minute to reach a hub that does not answer.
+    """
+    _require_place(checkpoint)
+    absence = None if Path(checkpoint).is_dir() else _hub_error(checkpoint)
+    local = {"local_files_only": absence is not None}
+    try:
+        names = AutoConfig.from_pretrained(checkpoint, **local).id2label
+    except _UNLOADABLE as error:
+        if absence is None:
+            raise _unloadable(checkpoint, error) from None
+        raise InputError(
+            f"model: {checkpoint!r} is no folder here, and the hub does not give it "
+            f"({first_line(absence).rstrip('.')}). Give the folder of a saved checkpoint, or check name and network."
+        ) from None
+    return [names[code] for code in sorted(names)], local
+
+
+def _load_tokenizer(checkpoint: str, local: dict[str, bool]) -> PreTrainedTokenizerBase:
+    try:
+        return AutoTokenizer.from_pretrained(checkpoint, **local)
+    except Exception as error:  # of a damaged file; the tokenizers library raises no narrower one
+        if "instantiate the backend tokenizer" in str(error):
+            raise InputError(f"model: {checkpoint!r} must come with its tokenizer, has none. Save it there.") from None
+        what = "its tokenizer.json or tokenizer_config.json cannot be read: "
+        raise _unloadable(checkpoint, error, what) from None
+
+
+def _load_delta(folder: str, task: Task, needs_head: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The base model with what was trained beside it."""
+    base = read_delta(folder).base_model
+    if not needs_head:
+        raise InputError(
+            f"model: {folder!r} holds what was trained beside {base!r}, which is not trained further. Give that, or "
+            "what `python -m finetune merge` makes of both."
+        )
+    names, local = _own_labels(folder)
+    if task.labels and len(names) != len(task.labels):
+        raise _no_head(folder, task, f"has one of {len(names)} outputs")
+    with silence():
+        model, _ = load_checkpoint(base, task)
+    apply_delta(model, folder)
+    if task.labels:
+        _order_labels(folder, model, names, task, needs_head)
+    return model, _load_tokenizer(folder, local)
 
 
 def _labels(task: Task) -> dict[str, Any]:
@@ -122,12 +175,7 @@ def _hub_error(name: str) -> Exception | None:
     return None
 
 
-def _refusal(checkpoint: str, error: Exception, absence: Exception | None, what: str = "") -> InputError:
-    if absence is not None:
-        return InputError(
-            f"model: {checkpoint!r} is no folder here, and the hub does not give it "
-            f"({first_line(absence).rstrip('.')}). Give the folder of a saved checkpoint, or check name and network."
-        )
+def _unloadable(checkpoint: str, error: Exception, what: str = "") -> InputError:
     reason = what + first_line(error).rstrip(".:")
     return InputError(f"model: {checkpoint!r} cannot be loaded: {reason}. Give an encoder with its tokenizer.")
 
@@ -176,7 +224,7 @@ def _require_shapes(
 def _order_labels(checkpoint: str, model: PreTrainedModel, names: Sequence[str], task: Task, needs_head: bool) -> None:
     """Give a head the task's order of labels; where it has labels of other names and must stay, refuse it."""
     own, asked = ([_SEPARATOR.sub(" ", name).lower() for name in given] for given in (names, task.labels))
-    if own == asked or all(re.fullmatch(r"label \d+", name) for name in own):  # unnamed: by their places
+    if own == asked or _are_unnamed(names):  # by their places
         return
     if sorted(own) == sorted(asked) and len(set(own)) == len(own):
         order = [own.index(name) for name in asked]
@@ -185,6 +233,11 @@ def _order_labels(checkpoint: str, model: PreTrainedModel, names: Sequence[str],
             weights.data = weights.data[order]
     elif needs_head:
         raise _no_head(checkpoint, task, f"has one for {', '.join(names)}")
+
+
+def _are_unnamed(names: Sequence[str]) -> bool:
+    """Whether labels have the names that transformers gives them."""
+    return all(_UNNAMED.fullmatch(name) for name in names)
 
 
 def _no_head(checkpoint: str, task: Task, has: str) -> InputError:

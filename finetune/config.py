@@ -1,11 +1,13 @@
 """What a fine-tuning run is told: its own flags, and those of transformers."""
 
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from transformers import TrainingArguments
 from transformers.training_args import OptimizerNames
 
+from finetune.tuning.settings import FULL, METHODS, Tuning
 from pretrain.config import bf16_supported
 
 MFAC = "mfac"
@@ -13,6 +15,18 @@ _OPTIMIZERS = [*(name.value for name in OptimizerNames), MFAC, MFAC.upper()]
 SAMPLING = ["group_by_length", "random", "sequential", "stratified"]
 PROBLEMS = ["classification", "regression"]
 CLASS_WEIGHTS = ["none", "balanced"]
+LEARNING_RATES = {
+    FULL: 1e-4,
+    "prompt": 5e-3,
+    "prefix": 5e-3,
+    **dict.fromkeys(("adapter", "lora", "head", "bitfit"), 1e-3),
+}
+"""What is learnt anew, and little of it, takes greater steps than what was learnt before."""
+
+
+def _told_rates() -> str:
+    """The learning rates by tuning, for the help text."""
+    return ", ".join(f"{rate:g} ({tuning})" for tuning, rate in LEARNING_RATES.items())
 
 
 @dataclass
@@ -91,7 +105,10 @@ class FinetuneArguments(TrainingArguments):
     _argument_group_name = "the transformers Trainer"
 
     output_dir: str = field(default="", metadata={"help": "Where models and results go; nothing is kept where absent."})
-    learning_rate: float = field(default=1e-4, metadata={"help": "Peak learning rate."})
+    learning_rate: float = field(
+        default=cast(float, None),
+        metadata={"help": "Peak learning rate; where not given " + _told_rates() + "."},
+    )
     optim: str = field(
         default=TrainingArguments.default_optim,
         metadata={"help": "The optimizer: M-FAC, or one of transformers.", "choices": _OPTIMIZERS},
@@ -127,6 +144,28 @@ class FinetuneArguments(TrainingArguments):
             "choices": CLASS_WEIGHTS,
         },
     )
+    tuning: str = field(
+        default=FULL,
+        metadata={
+            "help": "What is trained: all weights ('full'), bottleneck adapters, LoRA's products, a prompt or prefixes "
+            "of virtual tokens, the head alone, or the head and all biases ('bitfit'). The head is always trained.",
+            "choices": list(METHODS),
+        },
+    )
+    adapter_reduction_factor: int = field(
+        default=16, metadata={"help": "With --tuning adapter: width of a layer over that of its adapters."}
+    )
+    lora_rank: int = field(default=8, metadata={"help": "With --tuning lora: rank of the products."})
+    lora_alpha: int = field(default=16, metadata={"help": "With --tuning lora: their scale, times the rank."})
+    lora_target_modules: list[str] = field(
+        default_factory=list,
+        metadata={"help": "With --tuning lora: ends of the names of linear layers; query and value where not given."},
+    )
+    num_virtual_tokens: int = field(default=20, metadata={"help": "With --tuning prompt or prefix: their length."})
+    reparameterization_size: int = field(
+        default=128,
+        metadata={"help": "With --tuning prompt or prefix: hidden units of the network that makes them in training."},
+    )
     early_stopping_patience: int | None = field(
         default=None,
         metadata={"help": "Score after each epoch, keep the best, stop after so many epochs without a better one."},
@@ -143,6 +182,8 @@ class FinetuneArguments(TrainingArguments):
     )
 
     def __post_init__(self) -> None:
+        if self.learning_rate is None:
+            self.learning_rate = LEARNING_RATES[self.tuning]
         self.bf16 = self.bf16 and not (self.fp16 or self.use_cpu)
         if self.early_stopping_patience is not None:
             self.eval_strategy = self.save_strategy = "epoch"
@@ -154,3 +195,19 @@ class FinetuneArguments(TrainingArguments):
         super().__post_init__()
         if is_mfac:
             self.optim = MFAC
+
+    def tuned(self) -> Tuning:
+        """What is trained.
+
+        Raises:
+            InputError: If a number is outside its range.
+        """
+        return Tuning(
+            method=self.tuning,
+            adapter_reduction_factor=self.adapter_reduction_factor,
+            lora_rank=self.lora_rank,
+            lora_alpha=self.lora_alpha,
+            lora_target_modules=tuple(self.lora_target_modules),
+            num_virtual_tokens=self.num_virtual_tokens,
+            reparameterization_size=self.reparameterization_size,
+        )

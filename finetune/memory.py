@@ -7,11 +7,10 @@ those that are trained, some of P or added to them.
 from dataclasses import dataclass, fields
 
 from design_space.errors import InputError, did_you_mean
+from finetune.tuning.settings import ADDED, FULL, METHODS
 
 GIB = 2**30
 PRECISIONS = ("fp32", "bf16", "fp16", "pure_bf16")
-ADDED = ("adapter", "lora", "prompt", "prefix")
-TUNINGS = ("full", *ADDED, "head", "bitfit")
 OPTIMIZERS = {"adamw": 2.0, "sgd": 0.0, "sgd_momentum": 1.0, "adafactor": 0.0, "mfac": 1.0}
 """Vectors of T numbers that each keeps: two moments; none; velocity; rows and columns alone, which are far fewer; the
 preconditioned gradient, its window apart."""
@@ -50,7 +49,7 @@ class Memory:
 def plan(
     num_parameters: float,
     *,
-    tuning: str = "full",
+    tuning: str = FULL,
     share: float = 0.05,
     optimizer: str = "adamw",
     precision: str = "fp32",
@@ -60,7 +59,7 @@ def plan(
 
     Args:
         num_parameters: P.
-        tuning: One of `TUNINGS`; those of `ADDED` train parameters beside the model's.
+        tuning: One of `METHODS`; those of `ADDED` train parameters beside the model's.
         share: T / P, for all but "full".
         optimizer: One of `OPTIMIZERS`.
         precision: "fp32"; "bf16" and "fp16" compute in 16 bits beside weights in 32; "pure_bf16" has 16 bits alone.
@@ -74,7 +73,7 @@ def plan(
         '44.703 13.411'
     """
     for name, value, known in (
-        ("tuning", tuning, TUNINGS),
+        ("tuning", tuning, METHODS),
         ("optim", optimizer, OPTIMIZERS),
         ("precision", precision, PRECISIONS),
     ):
@@ -86,7 +85,7 @@ def plan(
         raise InputError(f"--adapter_share: must be above 0 and at most 1, got {share:g}.")
     if num_grads < 2:
         raise InputError(f"--num_grads: must be at least 2, got {num_grads}.")
-    trained = num_parameters if tuning == "full" else share * num_parameters
+    trained = num_parameters if tuning == FULL else share * num_parameters
     width = 2 if precision == "pure_bf16" else 4
     is_mfac = optimizer == "mfac"
     return Memory(

@@ -6,22 +6,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import nn
 from transformers import (
     PreTrainedModel,
-    PreTrainedTokenizerBase,
     TrainerCallback,
     set_seed,
 )
 
 from design_space.errors import InputError
-from design_space.model.folder import add_code
-from design_space.model.modeling_flexibert import FlexiBertPreTrainedModel
-from finetune.checkpoint import load_checkpoint
+from finetune.checkpoint import load_checkpoint, save_beside
 from finetune.config import FinetuneArguments
 from finetune.data import Row, TaskData
 from finetune.heads import Head, Reading, head_for
@@ -32,6 +29,11 @@ from finetune.outcomes.repeats import RunOutcome
 from finetune.precision import without_overflow
 from finetune.tasks import Problem, Task
 from finetune.trainer import TaskTrainer, balanced_weights, weighted_loss
+from finetune.tuning.delta import save_delta
+from finetune.tuning.families import num_positions
+from finetune.tuning.prompt import num_prompt_tokens
+from finetune.tuning.settings import FULL
+from finetune.tuning.tune import tune
 from pretrain.callbacks import DivergedError, StepReporter
 
 _logger = logging.getLogger(__name__)
@@ -73,15 +75,17 @@ def finetune(
     def run(given: FinetuneArguments) -> RunOutcome:
         set_seed(given.seed)
         model, tokenizer = load_checkpoint(checkpoint, task, needs_head=not trains)
+        if trains:
+            if task.is_regression:
+                _start_at_mean(model, data.train)
+            tune(model, given.tuned())
         head = head_for(task, tokenizer, within_positions(reading or Reading(), model))
-        if task.is_regression and trains:
-            _start_at_mean(model, data.train)
         trainer = _trainer(model, head, data if trains else replace(data, train=[]), given, report, callbacks)
         loss, num_steps = _train(trainer, task) if trains else (None, 0)
         outcome = head.outcome(data.validation, trainer.outputs())
         _warn_of_one_label(task, given.seed, outcome.predictions)
         if save_to is not None:
-            _save(trainer, tokenizer, Path(save_to))
+            _save(trainer, head, checkpoint, Path(save_to))
         return RunOutcome(
             task=task.name,
             seed=given.seed,
@@ -117,13 +121,15 @@ def require_fitting(task: Task, arguments: FinetuneArguments) -> None:
 
 def within_positions(reading: Reading, model: PreTrainedModel) -> Reading:
     """Cut texts where the checkpoint's positions end, and warn where that is before the asked length."""
-    longest = getattr(model.config, "max_position_embeddings", None)
-    if longest is None or reading.max_seq_length <= longest:
+    positions, taken = num_positions(model), num_prompt_tokens(model)
+    if positions is None or reading.max_seq_length <= positions - taken:
         return reading
+    prompt = f", of which a prompt takes {taken}" if taken else ""
     _logger.warning(
-        "max_seq_length %d: the checkpoint has %d positions; texts are cut there.", reading.max_seq_length, longest
+        "max_seq_length %d: the checkpoint has %d positions%s; texts are cut there.",
+        *(reading.max_seq_length, positions, prompt),
     )
-    return replace(reading, max_seq_length=longest)
+    return replace(reading, max_seq_length=positions - taken)
 
 
 def _trainer(
@@ -157,17 +163,15 @@ def _warn_of_one_label(task: Task, seed: int, predictions: Sequence[Any]) -> Non
         _logger.warning("%s, seed %d: every row is predicted to be %s.", task.name, seed, task.labels[predictions[0]])
 
 
-def _save(trainer: TaskTrainer, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Model and tokenizer, which loses the length at which this run cut its texts."""
-    trainer.save_model(str(folder))
-    if not trainer.is_world_process_zero():
-        return
-    if (backend := getattr(tokenizer, "backend_tokenizer", None)) is not None:
-        backend.no_truncation()
-        backend.no_padding()
-    tokenizer.save_pretrained(folder)
-    if isinstance(trainer.model, FlexiBertPreTrainedModel):
-        add_code(folder)
+def _save(trainer: TaskTrainer, head: Head, checkpoint: str, folder: Path) -> None:
+    """Model and tokenizer; of light-weight tuning what was trained."""
+    model, tuning = cast(PreTrainedModel, trainer.model), trainer.args.tuned()
+    if tuning.method == FULL:
+        trainer.save_model(str(folder))
+    elif trainer.is_world_process_zero():
+        save_delta(model, tuning, checkpoint, head.task.problem, folder)
+    if trainer.is_world_process_zero():
+        save_beside(model, head.tokenizer, folder)
 
 
 def _train(trainer: TaskTrainer, task: Task) -> tuple[float, int]:

@@ -8,6 +8,7 @@ from design_space.errors import InputError, first_line
 from finetune.config import FinetuneArguments, RunsConfig
 from finetune.optimizers.choice import OURS, chosen
 from finetune.output_folder import require_free
+from finetune.tuning.settings import Tuning
 
 _LEAST = {
     "max_train_samples": 1,
@@ -25,6 +26,16 @@ _LEAST = {
     "gradient_accumulation_steps": 1,
     "weight_decay": 0,
 }
+
+_OF_TUNINGS = {
+    "adapter_reduction_factor": ("adapter",),
+    "lora_rank": ("lora",),
+    "lora_alpha": ("lora",),
+    "lora_target_modules": ("lora",),
+    "num_virtual_tokens": ("prompt", "prefix"),
+    "reparameterization_size": ("prompt", "prefix"),
+}
+"""Flags, and the ways of tuning that they are for."""
 
 _NOT_DONE = {
     "resume_from_checkpoint": "Runs leave nothing to go on from: give --resume for those that are finished.",
@@ -61,6 +72,12 @@ def check(config: RunsConfig, training: FinetuneArguments) -> None:
         value = getattr(training, name)
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name}: must be above 0 and finite, got {value}.")
+    given, left_out = training.tuned(), Tuning(method=training.tuning)
+    for name, methods in _OF_TUNINGS.items():
+        if training.tuning not in methods and getattr(given, name) != getattr(left_out, name):
+            raise InputError(
+                f"--{name}: is for --tuning {' and '.join(methods)}, got --tuning {training.tuning}. Leave it out."
+            )
     if not 0 < training.layerwise_lr_decay <= 1:
         raise InputError(f"--layerwise_lr_decay: must be in (0, 1], got {training.layerwise_lr_decay}.")
 

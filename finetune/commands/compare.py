@@ -16,7 +16,6 @@ def compare_files(arguments: Sequence[str]) -> None:
         "python -m finetune compare",
         description="Whether two settings differ: paired by seed where they share seeds.",
         epilog="example: python -m finetune compare adam/result.json mfac/result.json",
-        allow_abbrev=False,
     )
     parser.add_argument("a", metavar="A.json", type=Path, help="result.json of one setting, or its folder")
     parser.add_argument("b", metavar="B.json", type=Path, help="result.json of the other")

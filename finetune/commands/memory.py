@@ -8,7 +8,8 @@ from dataclasses import asdict
 
 from design_space.errors import InputError
 from finetune.commands.parser import Parser
-from finetune.memory import GIB, OPTIMIZERS, PRECISIONS, TUNINGS, Memory, plan
+from finetune.memory import GIB, OPTIMIZERS, PRECISIONS, Memory, plan
+from finetune.tuning.settings import METHODS
 
 
 def show_memory(arguments: Sequence[str]) -> None:
@@ -17,11 +18,10 @@ def show_memory(arguments: Sequence[str]) -> None:
         "python -m finetune memory",
         description="Memory of fine-tuning, activations apart.",
         epilog="example: python -m finetune memory --params 3e9 --tuning adapter --adapter_share 0.05 --optim adamw",
-        allow_abbrev=False,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--params", type=float, required=True, help="parameters of the model, such as 11e6")
-    parser.add_argument("--tuning", default="full", help=", ".join(TUNINGS))
+    parser.add_argument("--tuning", default="full", help=", ".join(METHODS))
     parser.add_argument("--adapter_share", type=float, default=0.05, help="share that is trained, or added and trained")
     parser.add_argument("--optim", default="adamw", help=", ".join(OPTIMIZERS))
     parser.add_argument("--num_grads", type=int, default=1024, help="window of M-FAC")

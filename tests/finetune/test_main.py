@@ -283,6 +283,35 @@ def test_a_kept_model_predicts_and_scores_other_rows_alone(
             run(*model, *words)
 
 
+def test_adapters_are_trained_kept_and_used_for_predictions(
+    flags: Flags, own_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    own = ("--train_file", str(own_file), "--label_column", "mood", "--test_file", str(own_file), "--do_train")
+    main(
+        flags("--tuning", "adapter", "--output_dir", str(out), "--do_predict", *own, without=("--task_name", "--data"))
+    )
+    assert (out / "model" / "delta.safetensors").is_file()
+    predicted = (out / "predictions.tsv").read_text()
+    told = capsys.readouterr().err
+    main(
+        flags(
+            *("--model_name_or_path", str(out / "model"), "--output_dir", str(tmp_path / "again"), "--do_predict"),
+            *("--test_file", str(own_file), "--label_column", "mood", "--text_columns", "text"),
+            without=("--task_name", "--data"),
+        )
+    )
+    assert (tmp_path / "again" / "predictions.tsv").read_text() == predicted
+    assert "cannot" not in told
+
+
+def test_runs_of_another_tuning_are_not_gone_on_with(flags: Flags, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    main(flags("--output_dir", out, "--tuning", "bitfit"))
+    with pytest.raises(InputError, match=r"^--resume: .* holds runs with (learning_rate|tuning) "):
+        main(flags("--output_dir", out, "--resume", "--tuning", "head"))
+
+
 def test_learning_rate_and_batch_are_tuned_and_the_study_is_kept(
     flags: Flags, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -401,6 +430,10 @@ def test_a_missing_flag_is_refused(flags: Flags, flag: str, message: str, no_tra
         (["--max_seq_length", "7"], r"^--max_seq_length: must be at least 8, got 7\."),
         (["--max_seq_len", "8"], r"unknown flag '--max_seq_len'\. Did you mean --max_seq_length\?"),
         (["--task_nmae", "cola"], r"unknown flag '--task_nmae'\. Did you mean --task_name\?"),
+        (["--tuning", "adaptor"], "argument --tuning: invalid choice: 'adaptor'"),
+        (["--lora_rank", "4", "--tuning", "adapter"], "^--lora_rank: is for --tuning lora, got --tuning adapter"),
+        (["--num_virtual_tokens", "4"], "^--num_virtual_tokens: is for --tuning prompt and prefix, got --tuning full"),
+        (["--tuning", "lora", "--lora_rank", "0"], "^--lora_rank: must be at least 1, got 0"),
         (["--learning_rate", "fast"], "argument --learning_rate.*invalid float value: 'fast'"),
         (["--num_runs", "0"], r"^--num_runs: must be at least 1, got 0\."),
         (["--seeds", "1", "1"], r"^--seeds: must differ, got 1, 1\."),
