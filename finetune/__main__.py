@@ -1,4 +1,4 @@
-"""`python -m finetune`: fine-tune and score a checkpoint on a task or a whole benchmark; compare; plan memory; merge.
+"""`python -m finetune`: fine-tune and score a checkpoint on a task or a whole benchmark, and what goes with it.
 
 What trains is imported when it is called, as transformers takes seconds.
 """
@@ -11,7 +11,7 @@ from design_space.command_line import exit_code
 from design_space.errors import InputError, did_you_mean
 from finetune.commands.flags import translate
 
-COMPARE, MEMORY, MERGE = "compare", "memory", "merge"
+COMPARE, MEMORY, MERGE, SWEEP = "compare", "memory", "merge", "sweep"
 BENCHMARKS = ("glue", "superglue")
 
 
@@ -32,12 +32,18 @@ def main(arguments: Sequence[str]) -> None:
 
         quieten()
         merge_folder(rest)
+    elif command == SWEEP:
+        from finetune.commands.sweep import run_sweep
+        from finetune.messages import quieten
+
+        quieten()
+        run_sweep(rest)
     elif command in BENCHMARKS:
         _train(command, rest)
     elif command.startswith("-"):
         _train(None, arguments or ("--help",))
     else:
-        known = (*BENCHMARKS, COMPARE, MEMORY, MERGE)
+        known = (*BENCHMARKS, COMPARE, MEMORY, MERGE, SWEEP)
         raise InputError(
             f"python -m finetune: must be followed by a flag or one of {', '.join(known)}, got {command!r}."
             f"{did_you_mean(command, known)} See --help."

@@ -11,7 +11,8 @@ from finetune.tuning.settings import FULL, METHODS, Tuning
 from pretrain.config import bf16_supported
 
 MFAC = "mfac"
-_OPTIMIZERS = [*(name.value for name in OptimizerNames), MFAC, MFAC.upper()]
+ADAMW = "adamw"
+_OPTIMIZERS = [ADAMW, *(name.value for name in OptimizerNames), MFAC, MFAC.upper()]
 SAMPLING = ["group_by_length", "random", "sequential", "stratified"]
 PROBLEMS = ["classification", "regression"]
 CLASS_WEIGHTS = ["none", "balanced"]
@@ -111,7 +112,7 @@ class FinetuneArguments(TrainingArguments):
     )
     optim: str = field(
         default=TrainingArguments.default_optim,
-        metadata={"help": "The optimizer: M-FAC, or one of transformers.", "choices": _OPTIMIZERS},
+        metadata={"help": "The optimizer: AdamW, M-FAC, or another of transformers.", "choices": _OPTIMIZERS},
     )
     optim_args: str | None = field(
         default=None, metadata={"help": "Its arguments, as 'num_grads=64,damp=1e-6' or as JSON."}
@@ -189,6 +190,8 @@ class FinetuneArguments(TrainingArguments):
             self.eval_strategy = self.save_strategy = "epoch"
             self.load_best_model_at_end, self.save_only_model, self.save_total_limit = True, True, 1
             self.metric_for_best_model, self.greater_is_better = "score", True
+        if self.optim == ADAMW:
+            self.optim = self.default_optim
         is_mfac = self.optim.lower() == MFAC
         if is_mfac:  # transformers refuses names that it does not know
             self.optim = OptimizerNames.SGD

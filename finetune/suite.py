@@ -1,26 +1,19 @@
 """A whole benchmark: every task with every seed, one after the other or several processes at a time."""
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-
-import torch
 
 from finetune.config import FinetuneArguments
 from finetune.data import load_task
 from finetune.heads import Reading
-from finetune.messages import quieten, silence
+from finetune.messages import silence
 from finetune.outcomes.repeats import RunOutcome, SettingOutcome
+from finetune.processes import in_processes
 from finetune.runs import Setting, run_seeds
 from finetune.source import Source
 from finetune.tasks import Task
-
-_ORPHAN_EXIT_CODE = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,34 +69,8 @@ def run_suite(
             load_task(task, suite.data, seed=suite.split_seed)
     if num_parallel == 1:
         return [run_task(suite, task, tell) for task in suite.tasks]
-    threads = max(1, torch.get_num_threads() // num_parallel)
-    spawn = multiprocessing.get_context("spawn")
     suite = replace(suite, arguments=replace(suite.arguments, disable_tqdm=True))  # bars would mix
-    with ProcessPoolExecutor(num_parallel, mp_context=spawn, initializer=_begin, initargs=(threads,)) as pool:
-        running = [pool.submit(run_task, suite, task, tell) for task in suite.tasks]
-        try:
-            for done in as_completed(running):
-                done.result()
-        except BaseException:
-            for worker in multiprocessing.active_children():
-                worker.kill()
-            raise
-    return [done.result() for done in running]
-
-
-def _begin(num_threads: int) -> None:
-    """Make a new process ready: quiet, with its share of the threads, and gone soon after the command is."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command, which ends its workers
-    quieten()
-    torch.set_num_threads(num_threads)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(_ORPHAN_EXIT_CODE)
+    return in_processes(partial(run_task, suite, tell=tell), suite.tasks, num_parallel)
 
 
 def run_task(suite: Suite, task: Task, tell: Callable[[RunOutcome], None] | None = None) -> SettingOutcome:

@@ -26,6 +26,7 @@ from finetune.intervals import confidence_intervals
 from finetune.metrics import task_score
 from finetune.optimizers.mfac import MFAC
 from finetune.outcomes.repeats import RunOutcome
+from finetune.peak_memory import PeakMemory
 from finetune.precision import without_overflow
 from finetune.tasks import Problem, Task
 from finetune.trainer import TaskTrainer, balanced_weights, weighted_loss
@@ -33,7 +34,7 @@ from finetune.tuning.delta import save_delta
 from finetune.tuning.families import num_positions
 from finetune.tuning.prompt import num_prompt_tokens
 from finetune.tuning.settings import FULL
-from finetune.tuning.tune import tune
+from finetune.tuning.tune import num_trained, tune
 from pretrain.callbacks import DivergedError, StepReporter
 
 _logger = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ def finetune(
 
     def run(given: FinetuneArguments) -> RunOutcome:
         set_seed(given.seed)
+        memory = PeakMemory(given.device)
         model, tokenizer = load_checkpoint(checkpoint, task, needs_head=not trains)
         if trains:
             if task.is_regression:
@@ -83,10 +85,7 @@ def finetune(
         trainer = _trainer(model, head, data if trains else replace(data, train=[]), given, report, callbacks)
         loss, num_steps = _train(trainer, task) if trains else (None, 0)
         outcome = head.outcome(data.validation, trainer.outputs())
-        _warn_of_one_label(task, given.seed, outcome.predictions)
-        if save_to is not None:
-            _save(trainer, head, checkpoint, Path(save_to))
-        return RunOutcome(
+        found = RunOutcome(
             task=task.name,
             seed=given.seed,
             score=task_score(outcome.metrics),
@@ -96,7 +95,14 @@ def finetune(
             seconds=time.monotonic() - start,
             intervals=confidence_intervals(outcome.units, given.seed) if with_intervals and outcome.units else {},
             details=outcome.details,
+            num_parameters=model.num_parameters(),
+            num_trained=num_trained(model) if trains else 0,
+            peak_memory_bytes=memory.num_bytes(),
         )
+        _warn_of_one_label(task, given.seed, outcome.predictions)
+        if save_to is not None:
+            _save(trainer, head, checkpoint, Path(save_to))
+        return found
 
     return without_overflow(run, arguments)
 

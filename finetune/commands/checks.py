@@ -27,7 +27,7 @@ _LEAST = {
     "weight_decay": 0,
 }
 
-_OF_TUNINGS = {
+OF_TUNINGS = {
     "adapter_reduction_factor": ("adapter",),
     "lora_rank": ("lora",),
     "lora_alpha": ("lora",),
@@ -73,7 +73,7 @@ def check(config: RunsConfig, training: FinetuneArguments) -> None:
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name}: must be above 0 and finite, got {value}.")
     given, left_out = training.tuned(), Tuning(method=training.tuning)
-    for name, methods in _OF_TUNINGS.items():
+    for name, methods in OF_TUNINGS.items():
         if training.tuning not in methods and getattr(given, name) != getattr(left_out, name):
             raise InputError(
                 f"--{name}: is for --tuning {' and '.join(methods)}, got --tuning {training.tuning}. Leave it out."

@@ -11,7 +11,7 @@ from design_space.errors import InputError
 from finetune.autotune import Ranges, ReportToTrial, autotune
 from finetune.commands.checks import check, require_one_process, seeds_of
 from finetune.config import FinetuneArguments, FinetuneConfig
-from finetune.outcomes.repeats import points
+from finetune.outcomes.repeats import SettingOutcome, points
 from finetune.outcomes.results import keep, show, tell
 from finetune.outcomes.table import seeds_table
 from finetune.output_folder import RESULT_FILE, output_folder
@@ -27,10 +27,38 @@ PREDICTIONS_FILE = "predictions.tsv"
 
 
 def run_task(words: Sequence[str]) -> None:
-    """Read the flags and run."""
+    """Read the flags, run, and show the result."""
+    config, training = parse(words)
+    outcome = train(words)
+    if outcome is None or training.process_index > 0:
+        return
+    show([outcome], seeds_table(outcome), config.json)
+    if training.output_dir:
+        folder = Path(training.output_dir)
+        model = f"; the best run's model: {folder / MODEL_FOLDER}" if outcome.setting["trains"] else ""
+        sys.stderr.write(f"results: {folder / RESULT_FILE}{model}\n")
+
+
+def parse(words: Sequence[str]) -> tuple[FinetuneConfig, FinetuneArguments]:
+    """The flags, checked.
+
+    Raises:
+        InputError: If one is unknown or its value not allowed.
+    """
     parser = FlagParser((FinetuneConfig, FinetuneArguments), "python -m finetune", EXAMPLE)
     config, training = parser.parse(words)
     check(config, training)
+    return config, training
+
+
+def train(words: Sequence[str]) -> SettingOutcome | None:
+    """Do what the flags say, and keep the result where they say; None where rows were predicted alone.
+
+    Raises:
+        InputError: If a flag, the rows or the checkpoint are not what they must be.
+        DivergedError: If a run diverges.
+    """
+    config, training = parse(words)
     seeds = seeds_of(config, training)
     setting = Setting(
         checkpoint=config.model_name_or_path,
@@ -56,12 +84,7 @@ def run_task(words: Sequence[str]) -> None:
             outcome = outcome and replace(outcome, test=test)
         if outcome and training.process_index == 0:
             keep([outcome], seeds_table(outcome), folder)
-    if outcome is None or training.process_index > 0:
-        return
-    show([outcome], seeds_table(outcome), config.json)
-    if folder is not None:
-        model = f"; the best run's model: {folder / MODEL_FOLDER}" if setting.trains else ""
-        sys.stderr.write(f"results: {folder / RESULT_FILE}{model}\n")
+    return outcome
 
 
 def _asks_to_score(words: Sequence[str]) -> bool:

@@ -36,6 +36,10 @@ class RunOutcome:
         seconds: Wall-clock time of training and scoring.
         intervals: Confidence intervals of some of the metrics, or of "score", each (low, high) in its own unit.
         details: Further figures that are no part of the score, such as the best null threshold of SQuAD 2.0.
+        num_parameters: Of the model with what was added to it; None where it is not known.
+        num_trained: Those that were trained; None where it is not known.
+        peak_memory_bytes: Of the GPU, else what the process held more than before the model was loaded; None where the
+            system does not tell.
 
     Raises:
         InputError: If a value is not finite or outside its range, or an interval belongs to nothing.
@@ -50,6 +54,9 @@ class RunOutcome:
     seconds: float
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     details: dict[str, float] = field(default_factory=dict)
+    num_parameters: int | None = None
+    num_trained: int | None = None
+    peak_memory_bytes: int | None = None
 
     def __post_init__(self) -> None:
         where = f"{self.task}, seed {self.seed}"

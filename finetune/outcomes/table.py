@@ -30,7 +30,7 @@ def seeds_table(outcome: SettingOutcome) -> str:
     ]
     heads = [f"{outcome.model}, {outcome.task}", "mean ± sd" if several else "mean", *heads]
     rows = [
-        [name, _mean(outcome, name), *(f"{points(name, value):.2f}" for value in outcome.values(name))]
+        [name, mean_and_std(outcome, name), *(f"{points(name, value):.2f}" for value in outcome.values(name))]
         for name in outcome.names
     ]
     if outcome.best.intervals:
@@ -40,7 +40,7 @@ def seeds_table(outcome: SettingOutcome) -> str:
         heads.append("test (best run)")
         tested = {SCORE: task_score(outcome.test), **outcome.test}
         rows = [[*row, f"{points(row[0], tested[row[0]]):z.2f}" if row[0] in tested else ""] for row in rows]
-    return _markdown(heads, rows)
+    return markdown(heads, rows)
 
 
 def tasks_table(outcomes: Sequence[SettingOutcome]) -> str:
@@ -55,8 +55,8 @@ def tasks_table(outcomes: Sequence[SettingOutcome]) -> str:
     rows = [
         [
             outcome.task,
-            _mean(outcome, SCORE),
-            ", ".join(f"{name} {_mean(outcome, name)}" for name in outcome.names[1:]),
+            mean_and_std(outcome, SCORE),
+            ", ".join(f"{name} {mean_and_std(outcome, name)}" for name in outcome.names[1:]),
             str(len(outcome.runs)),
         ]
         for outcome in outcomes
@@ -68,7 +68,7 @@ def tasks_table(outcomes: Sequence[SettingOutcome]) -> str:
     if without and any(outcome.task == "wnli" for outcome in outcomes):
         rows.append([f"{name} without WNLI", _overall(without), "", ""])
     spread = " ± sd" if any(outcome.std for outcome in outcomes) else ""
-    return _markdown([model, f"score{spread}", f"metrics{spread}", "runs"], rows)
+    return markdown([model, f"score{spread}", f"metrics{spread}", "runs"], rows)
 
 
 def _overall_name(outcomes: Sequence[SettingOutcome], data: str) -> str:
@@ -76,7 +76,8 @@ def _overall_name(outcomes: Sequence[SettingOutcome], data: str) -> str:
     return f"demo {name} (synthetic data)" if data == DEMO else name
 
 
-def _mean(outcome: SettingOutcome, name: str) -> str:
+def mean_and_std(outcome: SettingOutcome, name: str) -> str:
+    """The score or a metric over the runs, in points, with its deviation where there are several."""
     std = outcome.std
     return _with_std(points(name, outcome.mean[name]), None if std is None else points(name, std[name]))
 
@@ -96,7 +97,7 @@ def _with_std(mean: float, std: float | None) -> str:
     return f"{mean:.2f}" if std is None else f"{mean:.2f} ± {std:.2f}"
 
 
-def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table whose cells cannot break it."""
     head, *body = ("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n" for cells in (heads, *rows))
     return "".join([head, "|" + "---|" * len(heads) + "\n", *body])
