@@ -20,7 +20,7 @@ _LEAST_SCALE = 1.0  # of the loss; it starts at 65,536 and is halved at every ov
 
 
 class StopOnOverflow(TrainerCallback):
-    """Ends a run in float16 whose loss scale has been halved to nothing: it only skips steps.
+    """Ends a run in float16 whose loss scale has been halved to nothing, 17 steps in a row: it only skips steps.
 
     Args:
         accelerator: Of the Trainer; knows the scale.
@@ -29,7 +29,9 @@ class StopOnOverflow(TrainerCallback):
     def __init__(self, accelerator: Accelerator) -> None:
         self._accelerator = accelerator
 
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object) -> None:
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
         """Look at the scale.
 
         Raises:

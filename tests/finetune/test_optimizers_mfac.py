@@ -1,7 +1,10 @@
 """M-FAC steps along (λI + GᵀG / m)⁻¹ g, goes on from a saved state, and passes over what is no number."""
 
 import io
+import os
+import socket
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -260,3 +263,65 @@ def test_a_further_group_is_refused() -> None:
     optimizer = MFAC(parameters(), num_grads=2)
     with pytest.raises(InputError, match="params: must be all there when the optimizer is made"):
         optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(1))]})
+
+
+def test_a_scaled_loss_steps_as_one_that_is_not_scaled() -> None:
+    """As mixed precision in float16 has it: what overflowed is no step, and does not enter the window."""
+    inputs = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
+    plain, scaled = (torch.nn.Parameter(torch.ones(8)) for _ in range(2))
+    optimizer, with_scale = (MFAC([one], lr=0.1, num_grads=4, damp=1e-2) for one in (plain, scaled))
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    for row in inputs:
+        (row @ plain).square().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    for number, row in enumerate(inputs):
+        if number == 3:
+            scaler.scale((row @ scaled) * torch.inf).backward()
+            scaler.step(with_scale)
+            scaler.update()
+            with_scale.zero_grad()
+        scaler.scale((row @ scaled).square()).backward()
+        scaler.step(with_scale)
+        scaler.update()
+        with_scale.zero_grad()
+    torch.testing.assert_close(scaled, plain, rtol=1e-4, atol=1e-6)
+    assert with_scale.num_skipped == 0
+
+
+def _train_a_part(rank: int, port: int, folder: str) -> None:
+    """One of two processes, each with every other row of a batch."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
+    torch.manual_seed(0)
+    model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(6, 2))
+    optimizer = MFAC(model.parameters(), lr=0.05, num_grads=3, damp=1e-3, momentum=0.5)
+    for batch in _batches():
+        model(batch[rank::2]).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    torch.save(model.module.state_dict(), f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def _batches() -> torch.Tensor:
+    return torch.randn(5, 8, 6, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.slow
+def test_every_process_takes_the_step_of_the_whole_batch(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(_train_a_part, (port, str(tmp_path)), nprocs=2)
+    torch.manual_seed(0)
+    alone = torch.nn.Linear(6, 2)
+    optimizer = MFAC(alone.parameters(), lr=0.05, num_grads=3, damp=1e-3, momentum=0.5)
+    for batch in _batches():
+        alone(batch).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    for name, value in alone.state_dict().items():
+        assert torch.equal(first[name], second[name])
+        torch.testing.assert_close(first[name], value, rtol=1e-4, atol=1e-6)

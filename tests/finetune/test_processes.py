@@ -12,7 +12,17 @@ import pytest
 
 
 @pytest.mark.slow
-def test_two_processes_leave_what_one_leaves(checkpoint: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("further", "weights"),
+    [
+        ({}, "modeling_flexibert.py"),
+        ({"--tuning": "adapter", "--optim": "mfac", "--optim_args": "num_grads=4"}, "delta.safetensors"),
+    ],
+    ids=["full", "adapters by M-FAC"],
+)
+def test_two_processes_leave_what_one_leaves(
+    further: dict[str, str], weights: str, checkpoint: str, tmp_path: Path
+) -> None:
     flags = {
         "--model_name_or_path": checkpoint,
         "--task_name": "sst2",
@@ -28,7 +38,7 @@ def test_two_processes_leave_what_one_leaves(checkpoint: str, tmp_path: Path) ->
         "--use_cpu": "true",
         "--json": "true",
     }
-    words = [word for pair in flags.items() for word in pair]
+    words = [word for pair in (flags | further).items() for word in pair]
     torchrun = [
         sys.executable,
         "-m",
@@ -46,8 +56,9 @@ def test_two_processes_leave_what_one_leaves(checkpoint: str, tmp_path: Path) ->
     assert [run["num_steps"] for run in result["tasks"][0]["runs"]] == [8, 8]  # 64 rows, 16 a step, 2 epochs
     names = [".lock", "model", "result.json", "result.md", "run-42.json", "run-43.json", "setting.json"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
-    assert (tmp_path / "out" / "model" / "modeling_flexibert.py").exists()
-    again = [sys.executable, "-m", "finetune", *words, "--model_name_or_path", str(tmp_path / "out" / "model")]
+    assert (tmp_path / "out" / "model" / weights).exists()
+    plain = [word for pair in flags.items() for word in pair]
+    again = [sys.executable, "-m", "finetune", *plain, "--model_name_or_path", str(tmp_path / "out" / "model")]
     alone = [*again, "--do_eval", "--output_dir", str(tmp_path / "alone"), "--num_runs", "1"]
     scored = json.loads(subprocess.run(alone, env=environment, capture_output=True, text=True, timeout=300).stdout)
     best = max(run["score"] for run in result["tasks"][0]["runs"])
