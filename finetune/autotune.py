@@ -12,7 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from design_space.errors import InputError
 from finetune.config import FinetuneArguments
-from finetune.outcomes.file import json_ready
+from finetune.outcomes.file import difference, json_ready
 from pretrain.callbacks import DivergedError
 
 STUDY_FILE = "autotune.db"
@@ -165,9 +165,7 @@ def _require_same(study: optuna.Study, folder: Path, given: Mapping[str, Any]) -
     if kept is None:
         study.set_user_attr(_SETTING, given)
         return
-    for name, value in given.items():
-        if kept.get(name) != value:
-            raise InputError(
-                f"--autotune: {folder / STUDY_FILE} was begun with {name} {kept.get(name)!r}, got {value!r}. "
-                "Give the same, or another --output_dir."
-            )
+    if differs := difference(kept, given):
+        raise InputError(
+            f"--autotune: {folder / STUDY_FILE} was begun with {differs}. Give the same, or another --output_dir."
+        )

@@ -17,7 +17,7 @@ from design_space.errors import InputError
 from design_space.files import written_whole
 from finetune.config import FinetuneArguments
 from finetune.heads import Reading
-from finetune.outcomes.file import json_ready
+from finetune.outcomes.file import difference, json_ready
 from finetune.outcomes.repeats import RunOutcome, SettingOutcome
 from finetune.source import Source
 from finetune.train import finetune
@@ -158,13 +158,8 @@ def _keep_setting(setting: Setting, folder: Path, resume: bool) -> None:
     file = folder / SETTING_FILE
     given = setting.to_json()
     if resume and file.exists():
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        for name in kept:
-            if name in given and kept[name] != given[name]:
-                raise InputError(
-                    f"--resume: {folder} holds runs with {name} {kept[name]!r}, got {given[name]!r}. "
-                    "Give the same, or another --output_dir."
-                )
+        if differs := difference(json.loads(file.read_text(encoding="utf-8")), given):
+            raise InputError(f"--resume: {folder} holds runs with {differs}. Give the same, or another --output_dir.")
         return
     if setting.arguments.process_index > 0:
         return

@@ -185,7 +185,7 @@ def _train(trainer: TaskTrainer, task: Task) -> tuple[float, int]:
     output = trainer.train()
     if not math.isfinite(output.training_loss):
         raise DivergedError(f"{task.name}: mean loss is {output.training_loss} after {output.global_step} steps")
-    optimizer = getattr(trainer.optimizer, "optimizer", trainer.optimizer)  # that which accelerate wraps
+    optimizer = trainer.own_optimizer
     if isinstance(optimizer, MFAC) and optimizer.num_skipped:
         told = "%s, seed %d: %d of %d gradients were no finite numbers and were passed over."
         _logger.warning(told, task.name, trainer.args.seed, optimizer.num_skipped, output.global_step)

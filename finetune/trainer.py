@@ -121,13 +121,18 @@ class TaskTrainer(Trainer):
                 raise InputError(f"--optim_args: {name_of(args)} cannot be made: {first_line(error)}.") from None
         return super().create_optimizer(model)
 
+    @property
+    def own_optimizer(self) -> torch.optim.Optimizer | None:
+        """The optimizer without what accelerate wraps it in; None before it is made."""
+        return cast("torch.optim.Optimizer | None", getattr(self.optimizer, "optimizer", self.optimizer))
+
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
     ) -> torch.optim.lr_scheduler.LRScheduler:
         """The Trainer's own; none where Adafactor finds its learning rates."""
-        inner = getattr(self.optimizer, "optimizer", self.optimizer)  # that which accelerate wraps
-        if self.lr_scheduler is None and inner is not None and inner.defaults.get("relative_step"):
-            self.lr_scheduler = AdafactorSchedule(inner)
+        own = self.own_optimizer
+        if self.lr_scheduler is None and own is not None and own.defaults.get("relative_step"):
+            self.lr_scheduler = AdafactorSchedule(own)
         return super().create_scheduler(num_training_steps, optimizer)
 
 

@@ -68,6 +68,23 @@ def json_ready(values: Mapping[str, Any]) -> dict[str, Any]:
     return ready
 
 
+def difference(kept: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
+    """The first setting that a folder was begun with and that is another one now, for messages; None where all agree.
+
+    Args:
+        kept: Settings as JSON values; one that is not there is from before it was kept.
+        given: Those of now, as JSON values.
+
+    Example:
+        >>> difference({"seed": 1, "bf16": False}, {"seed": 2, "bf16": False, "tuning": "full"})
+        'seed 1, got 2'
+    """
+    for name, value in given.items():
+        if name in kept and kept[name] != value:
+            return f"{name} {kept[name]!r}, got {value!r}"
+    return None
+
+
 def write_outcomes(path: Path, outcomes: Sequence[SettingOutcome]) -> None:
     """Write the file whole or not at all; one that exists is replaced.
 

@@ -109,3 +109,30 @@ def write_task(tmp_path: Path) -> Callable[..., str]:
         return str(folder)
 
     return write
+
+
+@pytest.fixture
+def flags(checkpoint: str) -> Callable[..., list[str]]:
+    """A small run's flags, further ones appended; a command's name may be the first word, a benchmark's has no task."""
+    base = {
+        "--model_name_or_path": checkpoint,
+        "--task_name": "sst2",
+        "--data": "demo",
+        "--max_seq_length": "32",
+        "--max_train_samples": "32",
+        "--max_eval_samples": "16",
+        "--max_steps": "2",
+        "--use_cpu": "true",
+        "--disable_tqdm": "true",
+    }
+
+    def make(*further: str, without: tuple[str, ...] = (), command: str | None = None) -> list[str]:
+        left_out = {
+            *without,
+            *(word for word in further if word in base),
+            *(["--task_name"] if command in ("glue", "superglue") else []),
+        }
+        words = [word for flag, value in base.items() if flag not in left_out for word in (flag, value)]
+        return [*([command] if command else []), *words, *further]
+
+    return make

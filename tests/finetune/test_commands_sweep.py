@@ -12,27 +12,11 @@ from design_space.errors import InputError
 from finetune.__main__ import main
 from finetune.commands import sweep
 
-BASE = {
-    "--task_name": "sst2",
-    "--data": "demo",
-    "--max_seq_length": "32",
-    "--max_train_samples": "32",
-    "--max_eval_samples": "16",
-    "--max_steps": "2",
-    "--use_cpu": "true",
-    "--disable_tqdm": "true",
-}
-
 
 @pytest.fixture
-def flags(checkpoint: str, tmp_path: Path) -> Callable[..., list[str]]:
+def sweep_flags(flags: Callable[..., list[str]], tmp_path: Path) -> Callable[..., list[str]]:
     """Words of a small sweep into the folder `out`, further ones appended."""
-
-    def make(*further: str) -> list[str]:
-        base = [word for pair in BASE.items() for word in pair]
-        return ["sweep", "--model_name_or_path", checkpoint, *base, "--output_dir", str(tmp_path / "out"), *further]
-
-    return make
+    return lambda *further: flags("--output_dir", str(tmp_path / "out"), *further, command="sweep")
 
 
 @pytest.fixture
@@ -47,10 +31,10 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_every_combination_is_in_the_table_with_its_costs(
-    flags: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sweep_flags: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ("--optim", "adamw,mfac", "--optim_args", "mfac:num_grads=8", "--tuning", "full,head")
-    main(flags(*arguments, "--num_runs", "2"))
+    main(sweep_flags(*arguments, "--num_runs", "2"))
     table = capsys.readouterr().out
     names = {line.split("|")[1].strip() for line in table.splitlines()[2:]}
     assert names == {"adamw-full", "adamw-head", "mfac-full", "mfac-head"}
@@ -68,9 +52,9 @@ def test_every_combination_is_in_the_table_with_its_costs(
 
 @pytest.mark.usefixtures("here")
 def test_rates_make_combinations_of_their_own(
-    flags: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sweep_flags: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(flags("--learning_rate", "1e-3,1e-2", "--json"))
+    main(sweep_flags("--learning_rate", "1e-3,1e-2", "--json"))
     found = json.loads(capsys.readouterr().out)
     assert list(found["combinations"]) == ["adamw-full-1e-3", "adamw-full-1e-2"]
     assert found["combinations"]["adamw-full-1e-2"]["tasks"][0]["setting"]["learning_rate"] == 1e-2
@@ -79,9 +63,9 @@ def test_rates_make_combinations_of_their_own(
 
 @pytest.mark.usefixtures("here")
 def test_what_cannot_be_run_is_told_and_the_others_go_on(
-    flags: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sweep_flags: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(flags("--tuning", "head,prompt", "--num_virtual_tokens", "4", "--learning_rate", "1e-3,1e30"))
+    main(sweep_flags("--tuning", "head,prompt", "--num_virtual_tokens", "4", "--learning_rate", "1e-3,1e30"))
     told = capsys.readouterr()
     assert "head-1e-3" in told.out
     assert "left out" in told.out
@@ -89,21 +73,21 @@ def test_what_cannot_be_run_is_told_and_the_others_go_on(
 
 @pytest.mark.usefixtures("here")
 def test_runs_that_are_done_are_taken(
-    flags: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sweep_flags: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(flags("--tuning", "head"))
+    main(sweep_flags("--tuning", "head"))
     before = (tmp_path / "out" / "adamw-head" / "run-42.json").stat().st_mtime_ns
-    main(flags("--tuning", "head,bitfit", "--resume"))
+    main(sweep_flags("--tuning", "head,bitfit", "--resume"))
     assert (tmp_path / "out" / "adamw-head" / "run-42.json").stat().st_mtime_ns == before
     assert len(json.loads((tmp_path / "out" / "sweep.json").read_text())["combinations"]) == 2
     with pytest.raises(InputError, match="^--output_dir: .* holds a sweep already"):
-        main(flags("--tuning", "head"))
+        main(sweep_flags("--tuning", "head"))
 
 
 @pytest.mark.usefixtures("here")
-def test_without_any_result_the_reason_is_the_refusal(flags: Callable[..., list[str]], tmp_path: Path) -> None:
+def test_without_any_result_the_reason_is_the_refusal(sweep_flags: Callable[..., list[str]], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="^sweep: no combination could be run; adamw-prompt: --num_virtual_tokens: "):
-        main(flags("--tuning", "prompt", "--num_virtual_tokens", "5000"))
+        main(sweep_flags("--tuning", "prompt", "--num_virtual_tokens", "5000"))
     assert not (tmp_path / "out" / "sweep.json").exists()
 
 
@@ -121,16 +105,16 @@ def test_without_any_result_the_reason_is_the_refusal(flags: Callable[..., list[
     ],
 )
 def test_flags_are_refused_before_anything_runs(
-    words: list[str], message: str, flags: Callable[..., list[str]], tmp_path: Path
+    words: list[str], message: str, sweep_flags: Callable[..., list[str]], tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=message):
-        main(flags(*words))
+        main(sweep_flags(*words))
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
-def test_combinations_run_in_processes_of_their_own(flags: Callable[..., list[str]], tmp_path: Path) -> None:
-    main(flags("--tuning", "head,prompt", "--num_virtual_tokens", "4", "--parallel", "2"))
+def test_combinations_run_in_processes_of_their_own(sweep_flags: Callable[..., list[str]], tmp_path: Path) -> None:
+    main(sweep_flags("--tuning", "head,prompt", "--num_virtual_tokens", "4", "--parallel", "2"))
     found = json.loads((tmp_path / "out" / "sweep.json").read_text())["combinations"]
     assert set(found) == {"adamw-head", "adamw-prompt"}
     assert all(one["tasks"][0]["runs"][0]["peak_memory_bytes"] > 0 for one in found.values())

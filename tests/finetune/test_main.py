@@ -20,29 +20,6 @@ WriteTask = Callable[..., str]
 
 
 @pytest.fixture
-def flags(checkpoint: str) -> Flags:
-    """A small run's flags, further ones appended; a first word may be a benchmark's."""
-    base = {
-        "--model_name_or_path": checkpoint,
-        "--task_name": "sst2",
-        "--data": "demo",
-        "--max_seq_length": "32",
-        "--max_train_samples": "32",
-        "--max_eval_samples": "16",
-        "--max_steps": "2",
-        "--use_cpu": "true",
-        "--disable_tqdm": "true",
-    }
-
-    def make(*further: str, without: tuple[str, ...] = (), benchmark: str | None = None) -> list[str]:
-        left_out = {*without, *(word for word in further if word in base), *(["--task_name"] if benchmark else [])}
-        words = [word for flag, value in base.items() if flag not in left_out for word in (flag, value)]
-        return [*([benchmark] if benchmark else []), *words, *further]
-
-    return make
-
-
-@pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail where a run that must be refused begins."""
     monkeypatch.setattr(runs, "finetune", lambda *_, **__: pytest.fail("began to train"))
@@ -334,7 +311,7 @@ def test_learning_rate_and_batch_are_tuned_and_the_study_is_kept(
 def test_a_benchmark_scores_the_tasks_that_there_are(
     flags: Flags, two_tasks: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(flags("--data", two_tasks, "--output_dir", str(tmp_path / "out"), benchmark="glue"))
+    main(flags("--data", two_tasks, "--output_dir", str(tmp_path / "out"), command="glue"))
     captured = capsys.readouterr()
     table = rows_of(captured.out)
     assert [row[0] for row in table[2:]] == ["cola", "sst2", "GLUE score over 2 tasks"]
@@ -346,7 +323,7 @@ def test_a_benchmark_scores_the_tasks_that_there_are(
 def test_the_score_of_a_benchmark_is_its_mean_with_and_without_wnli(
     flags: Flags, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(flags("--tasks", "mnli,wnli", "--json", benchmark="glue"))
+    main(flags("--tasks", "mnli,wnli", "--json", command="glue"))
     result = json.loads(capsys.readouterr().out)
     mnli, wnli = (task["mean"]["score"] for task in result["tasks"])
     assert result["score"]["mean"] == pytest.approx((mnli + wnli) / 2)
@@ -358,7 +335,7 @@ def test_tasks_at_a_time_have_the_scores_of_tasks_one_by_one(
 ) -> None:
     scores = []
     for num_parallel in ("1", "2"):
-        main(flags("--data", two_tasks, "--parallel", num_parallel, "--json", benchmark="glue"))
+        main(flags("--data", two_tasks, "--parallel", num_parallel, "--json", command="glue"))
         result = json.loads(capsys.readouterr().out)
         scores.append([(task["task"], task["runs"][0]["score"], task["runs"][0]["loss"]) for task in result["tasks"]])
     assert scores[0] == scores[1]
@@ -393,7 +370,7 @@ def test_a_folder_with_a_result_is_not_written_over(flags: Flags, tmp_path: Path
     (tmp_path / "result.json").write_text("precious")
     for benchmark in (None, "glue"):
         with pytest.raises(InputError, match=r"^--output_dir: .* holds a result already. Give another folder"):
-            main(flags("--output_dir", str(tmp_path), benchmark=benchmark))
+            main(flags("--output_dir", str(tmp_path), command=benchmark))
     assert (tmp_path / "result.json").read_text() == "precious"
 
 
@@ -404,7 +381,7 @@ def test_runs_of_an_interrupted_series_are_not_written_over(
     (tmp_path / "cola").mkdir()
     (tmp_path / place).write_text("precious")
     with pytest.raises(InputError, match=r"^--output_dir: .* holds runs already. Give another folder, or --resume"):
-        main(flags("--output_dir", str(tmp_path), benchmark=benchmark))
+        main(flags("--output_dir", str(tmp_path), command=benchmark))
     assert (tmp_path / place).read_text() == "precious"
 
 
@@ -495,7 +472,7 @@ def test_a_task_that_the_folder_does_not_have_is_refused_with_those_it_has(
     flags: Flags, two_tasks: str, no_training: None
 ) -> None:
     with pytest.raises(InputError, match=r"^--tasks: .*data does not have 'rte'; it has cola, sst2\."):
-        main(flags("--data", two_tasks, "--tasks", "sst2,rte", benchmark="glue"))
+        main(flags("--data", two_tasks, "--tasks", "sst2,rte", command="glue"))
 
 
 @pytest.mark.parametrize(
@@ -504,7 +481,7 @@ def test_a_task_that_the_folder_does_not_have_is_refused_with_those_it_has(
 )
 def test_wrong_tasks_of_a_benchmark_are_refused(flags: Flags, tasks: str, message: str, no_training: None) -> None:
     with pytest.raises(InputError, match=message):
-        main(flags("--tasks", tasks, benchmark="glue"))
+        main(flags("--tasks", tasks, command="glue"))
 
 
 def test_a_command_that_is_none_is_refused_with_the_nearest() -> None:
@@ -514,7 +491,7 @@ def test_a_command_that_is_none_is_refused_with_the_nearest() -> None:
 
 def test_a_benchmark_that_the_demo_does_not_have_is_refused(flags: Flags, no_training: None) -> None:
     with pytest.raises(InputError, match="^--data: must have tasks of the benchmark, but the demo has GLUE's alone"):
-        main(flags(benchmark="superglue"))
+        main(flags(command="superglue"))
 
 
 def test_a_checkpoint_that_is_absent_is_refused(flags: Flags, tmp_path: Path) -> None:
