@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedT
 
 import design_space.model  # noqa: F401  (registers FlexiBERT with the Auto classes)
 from design_space.errors import InputError, first_line
-from finetune.heads import model_class
+from finetune.heads.by_problem import model_class
 from finetune.tasks import Problem, Task
 
 _logger = logging.getLogger(__name__)

@@ -15,7 +15,8 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from design_space.files import written_whole
 from finetune.checkpoint import load_checkpoint
 from finetune.config import FinetuneArguments
-from finetune.heads import Features, Head, Outcome, Reading, head_for
+from finetune.heads.by_problem import head_for
+from finetune.heads.head import Features, Head, Outcome, Reading
 from finetune.precision import without_overflow
 from finetune.rows.files import Row
 from finetune.tasks import Task

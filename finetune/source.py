@@ -7,7 +7,7 @@ from design_space.errors import InputError
 from finetune.checkpoint import label_names
 from finetune.config import FinetuneConfig
 from finetune.data import TaskData, load_task, read_questions, source_name
-from finetune.heads import Reading
+from finetune.heads.head import Reading
 from finetune.rows.custom import custom_data
 from finetune.tasks import SQUAD, Problem, Task, find_task
 

@@ -13,7 +13,7 @@ import torch
 
 from finetune.config import FinetuneArguments
 from finetune.data import load_task
-from finetune.heads import Reading
+from finetune.heads.head import Reading
 from finetune.messages import quieten, silence
 from finetune.outcomes.repeats import RunOutcome, SettingOutcome
 from finetune.runs import Setting, run_seeds

@@ -24,7 +24,8 @@ from design_space.model.modeling_flexibert import FlexiBertPreTrainedModel
 from finetune.checkpoint import load_checkpoint
 from finetune.config import FinetuneArguments
 from finetune.data import Row, TaskData
-from finetune.heads import Head, Reading, head_for
+from finetune.heads.by_problem import head_for
+from finetune.heads.head import Head, Reading
 from finetune.intervals import confidence_intervals
 from finetune.metrics import task_score
 from finetune.optimizers.mfac import MFAC

@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from design_space.errors import InputError
 from finetune.checkpoint import load_checkpoint
 from finetune.data import TaskData
-from finetune.heads import Reading
+from finetune.heads.head import Reading
 from finetune.tasks import GLUE
 from finetune.train import finetune
 from pretrain.callbacks import DivergedError

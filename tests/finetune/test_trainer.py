@@ -9,7 +9,8 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from finetune.checkpoint import load_checkpoint
 from finetune.config import FinetuneArguments
-from finetune.heads import Reading, head_for
+from finetune.heads.by_problem import head_for
+from finetune.heads.head import Reading
 from finetune.rows.squad import Question
 from finetune.tasks import GLUE, SQUAD, SUPERGLUE
 from finetune.trainer import TaskTrainer
