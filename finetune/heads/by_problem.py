@@ -5,6 +5,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from finetune.heads.choice import ChoiceHead
+from finetune.heads.generation import GenerationHead
 from finetune.heads.head import Head, Reading
 from finetune.heads.span import AnswerHead
 from finetune.heads.text import TextHead
@@ -15,6 +16,7 @@ _HEADS: dict[Problem, type[Head]] = {
     Problem.REGRESSION: TextHead,
     Problem.CHOICE: ChoiceHead,
     Problem.ANSWER: AnswerHead,
+    Problem.TEXT: GenerationHead,
 }
 
 

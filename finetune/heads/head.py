@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
+from transformers import DataCollatorWithPadding, PreTrainedModel, PreTrainedTokenizerBase
 
 from finetune.metrics import Units
 from finetune.tasks import Task
@@ -23,7 +23,7 @@ Logits = NDArray[np.floating[Any]] | tuple[NDArray[np.floating[Any]], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How texts become tokens, and spans answers.
+    """How texts become tokens, and outputs answers.
 
     Attributes:
         max_seq_length: Tokens of an input at most; what is longer is cut, contexts of questions into windows.
@@ -31,6 +31,9 @@ class Reading:
         n_best_size: Spans that compete for an answer.
         max_answer_length: Of a span, in tokens.
         null_score_diff_threshold: The answer is empty where the null score exceeds the best span's by more.
+        max_target_length: Tokens of a text to be written at most, its end among them; longer targets are cut.
+        num_beams: Texts that are searched side by side; 1: greedily.
+        source_prefix: Stands before each text of which another is made.
     """
 
     max_seq_length: int = 128
@@ -38,6 +41,9 @@ class Reading:
     n_best_size: int = 20
     max_answer_length: int = 30
     null_score_diff_threshold: float = 0.0
+    max_target_length: int = 128
+    num_beams: int = 1
+    source_prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,10 +74,15 @@ class Head(ABC):
 
     model_class: Any
     collator: Callable[[Features], dict[str, Any]]
+    generates: bool = False
+    """Whether outputs are the ids that the model generates, not its logits."""
 
     def __init__(self, task: Task, tokenizer: PreTrainedTokenizerBase, reading: Reading) -> None:
         self.task, self.tokenizer, self.reading = task, tokenizer, reading
         self.collator = DataCollatorWithPadding(tokenizer)
+
+    def prepare(self, model: PreTrainedModel) -> None:  # noqa: B027 (most models need not be told)
+        """Tell the model, before it is trained or asked, how it is to answer."""
 
     @abstractmethod
     def features(self, rows: Sequence[Row], for_training: bool) -> Features:
@@ -83,7 +94,7 @@ class Head(ABC):
 
         Args:
             rows: Those of the features.
-            logits: The model's for their features for evaluation, in their order.
+            logits: The model's for their features for evaluation, in their order; ids where the head generates.
 
         Raises:
             DivergedError: If a logit is not finite.
