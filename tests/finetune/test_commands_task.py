@@ -87,6 +87,7 @@ def test_a_t5_learns_keeps_and_predicts(
 
 def test_a_kept_model_is_scored_and_asked_with_beams(
     by_heart: str,
+    colours_file: str,
     flags: Flags,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -104,9 +105,11 @@ def test_a_kept_model_is_scored_and_asked_with_beams(
     main([*words, "--json"])
     greedy = json.loads(capsys.readouterr().out)["tasks"][0]["runs"][0]
     assert (greedy["score"], greedy["num_steps"], beams) == (100, 0, [])
+    words += ["--do_predict", "--test_file", colours_file, "--output_dir", str(tmp_path / "out")]
     main([*words, "--num_beams", "3", "--json"])
-    assert json.loads(capsys.readouterr().out)["tasks"][0]["runs"][0]["metrics"] == greedy["metrics"]
-    assert beams == [3]
+    (task,) = json.loads(capsys.readouterr().out)["tasks"]
+    assert task["runs"][0]["metrics"] == task["test"] == greedy["metrics"]
+    assert beams == [3, 3]  # the scored rows, and the predicted ones
 
 
 def test_a_prefix_is_put_before_each_input(by_heart: str, flags: Flags, capsys: pytest.CaptureFixture[str]) -> None:
