@@ -33,7 +33,7 @@ from transformers.utils import logging as transformers_logging
 from design_space.files import written_whole
 from finetune.config import FinetuneArguments
 from finetune.data import Row, load_task
-from finetune.heads import Reading
+from finetune.heads.head import Reading
 from finetune.metrics import Predictions, task_metrics, task_score
 from finetune.outcomes.repeats import SettingOutcome, points
 from finetune.outcomes.results import tell

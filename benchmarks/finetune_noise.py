@@ -39,7 +39,7 @@ from design_space.constraint import Constraint
 from design_space.model import FlexiBertForMaskedLM
 from design_space.model.transfer import transfer
 from finetune.data import available_tasks, load_task
-from finetune.heads import Reading
+from finetune.heads.head import Reading
 from finetune.outcomes.repeats import SettingOutcome
 from finetune.outcomes.results import tell
 from finetune.runs import Setting, run_seeds

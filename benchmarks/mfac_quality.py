@@ -21,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from finetune.config import FinetuneArguments
 from finetune.data import load_task
-from finetune.heads import Reading
+from finetune.heads.head import Reading
 from finetune.outcomes.repeats import SettingOutcome, points
 from finetune.outcomes.results import tell
 from finetune.runs import Setting, run_seeds

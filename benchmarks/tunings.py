@@ -18,7 +18,7 @@ from transformers import AutoModelForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
 from finetune.config import FinetuneArguments
-from finetune.heads import Reading
+from finetune.heads.head import Reading
 from finetune.outcomes.repeats import SettingOutcome
 from finetune.outcomes.results import tell
 from finetune.runs import Setting, run_seeds

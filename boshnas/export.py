@@ -31,7 +31,7 @@ from design_space.model.folder import save_self_contained
 from design_space.model.modeling_flexibert import FlexiBertPreTrainedModel
 from design_space.model.onnx_export import ONNX_FILE, require_onnx, write_onnx
 from finetune.data import load_task
-from finetune.heads import Reading
+from finetune.heads.head import Reading
 from finetune.tasks import find_task
 from finetune.train import finetune
 from pretrain.cache import packed

@@ -24,7 +24,7 @@ from design_space.model import FlexiBertForMaskedLM
 from design_space.model.transfer import transfer
 from finetune.config import FinetuneArguments
 from finetune.data import load_task
-from finetune.heads import Reading
+from finetune.heads.head import Reading
 from finetune.outcomes.repeats import RunOutcome
 from finetune.tasks import find_task, glue_score
 from finetune.train import finetune

@@ -1,20 +1,21 @@
-"""An encoder with a fresh head for a task, and its tokenizer: from a folder or from the hub."""
+"""An encoder with a fresh head for a task, or an encoder-decoder, and its tokenizer: from a folder or the hub."""
 
 import logging
 import math
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
 from huggingface_hub import model_info
 from torch import nn
-from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from design_space.errors import InputError, first_line
 from design_space.model.folder import add_code
 from design_space.model.modeling_flexibert import FlexiBertPreTrainedModel
-from finetune.heads import model_class
+from finetune.heads.by_problem import model_class
 from finetune.messages import silence
 from finetune.tasks import Problem, Task
 from finetune.tuning.delta import apply_delta, is_delta, read_delta
@@ -33,8 +34,8 @@ def load_checkpoint(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load an encoder with a head for a task; the head is fresh where the checkpoint has none of its size.
 
-    A head of another size, as for the labels of another task, is warned of. What light-weight tuning left
-    (`finetune.tuning.delta`) is put into its base model.
+    A head of another size, as for the labels of another task, is warned of. A model that writes texts has its head.
+    What light-weight tuning left (`finetune.tuning.delta`) is put into its base model.
 
     Args:
         checkpoint: Folder, or name on the hub.
@@ -50,14 +51,19 @@ def load_checkpoint(
     names, local = _own_labels(checkpoint)
     try:
         config = AutoConfig.from_pretrained(checkpoint, **_labels(task), **local)
+        _require_kind(checkpoint, config, task)
         model, loaded = model_class(task).from_pretrained(
             checkpoint, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **local
         )
+    except InputError:
+        raise
     except _UNLOADABLE as error:
         raise _unloadable(checkpoint, error) from None
     tokenizer = _load_tokenizer(checkpoint, local)
-    _require_encoder(checkpoint, model, loaded["missing_keys"])
-    if needs_head and (loaded["missing_keys"] or loaded["mismatched_keys"]):
+    _require_weights(checkpoint, model, loaded["missing_keys"], task)
+    if task.problem is Problem.TEXT:
+        _require_start(checkpoint, model)
+    elif needs_head and (loaded["missing_keys"] or loaded["mismatched_keys"]):
         has = f"has one of {len(names)} outputs" if loaded["mismatched_keys"] else "has none"
         raise _no_head(checkpoint, task, has)
     _require_shapes(checkpoint, model, loaded["mismatched_keys"], task)
@@ -180,10 +186,35 @@ def _unloadable(checkpoint: str, error: Exception, what: str = "") -> InputError
     return InputError(f"model: {checkpoint!r} cannot be loaded: {reason}. Give an encoder with its tokenizer.")
 
 
-def _require_encoder(checkpoint: str, model: PreTrainedModel, missing: Collection[str]) -> None:
+def _require_kind(checkpoint: str, config: PreTrainedConfig, task: Task) -> None:
+    """Refuse an encoder for a task whose answers are to be written."""
+    if task.problem is Problem.TEXT and not config.is_encoder_decoder:
+        raise InputError(
+            f"model: {checkpoint!r} must be an encoder-decoder for {task.name}, is of the kind {config.model_type} "
+            "without a decoder. Give one such as T5."
+        )
+
+
+def _require_start(checkpoint: str, model: PreTrainedModel) -> None:
+    """Refuse a model that does not know with which token its texts begin."""
+    try:
+        cast(Any, model).prepare_decoder_input_ids_from_labels(labels=torch.zeros((1, 1), dtype=torch.long))
+    except (AttributeError, TypeError, ValueError):
+        raise InputError(
+            f"model: {checkpoint!r} must name decoder_start_token_id and pad_token_id in config.json, as T5 does; "
+            "one is absent or not used. Add it, or give another kind of model."
+        ) from None
+
+
+def _trunk(model: PreTrainedModel, task: Task) -> str:
+    """How the names of the weights begin that the checkpoint must hold: all of a model that writes texts."""
+    return "" if task.problem is Problem.TEXT else f"{model.base_model_prefix}."
+
+
+def _require_weights(checkpoint: str, model: PreTrainedModel, missing: Collection[str], task: Task) -> None:
     """Refuse weights that are not those of the encoder, which would start from chance; a head and a pooler may."""
-    prefix = f"{model.base_model_prefix}."
-    absent = sorted(name for name in missing if name.startswith(prefix) and "pooler" not in name)
+    trunk = _trunk(model, task)
+    absent = sorted(name for name in missing if name.startswith(trunk) and "pooler" not in name)
     if absent:
         raise InputError(
             f"model: {checkpoint!r} must hold the weights of its {type(model.base_model).__name__}, lacks "
@@ -205,7 +236,7 @@ def _require_shapes(
         mismatched: Name of each weight that was not taken, its shape in the checkpoint and in the model.
         task: What the head is for.
     """
-    if any(name.startswith(f"{model.base_model_prefix}.") for name, _, _ in mismatched):
+    if any(name.startswith(_trunk(model, task)) for name, _, _ in mismatched):
         raise InputError(
             f"model: {checkpoint!r} cannot be loaded: its weights do not have the shapes that config.json says. "
             "Give an encoder with its tokenizer."
@@ -250,8 +281,8 @@ def _no_head(checkpoint: str, task: Task, has: str) -> InputError:
 
 def _require_tokenizer(checkpoint: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Refuse a tokenizer without words or a padding token, and one with more entries than the model embeds."""
-    # Where a folder has no tokenizer, transformers makes one of the special tokens alone.
-    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+    # Where a folder has no tokenizer, transformers makes one of the special tokens alone; T5's has a space sign too.
+    if not set(tokenizer.get_vocab()) - {*tokenizer.all_special_tokens, "▁"}:
         raise InputError(f"model: {checkpoint!r} must come with its tokenizer, has none with words. Save it there.")
     if tokenizer.pad_token is None:
         raise InputError(f"model: the tokenizer of {checkpoint!r} must have a padding token, has none. Give it one.")

@@ -15,6 +15,7 @@ ADAMW = "adamw"
 _OPTIMIZERS = [ADAMW, *(name.value for name in OptimizerNames), MFAC, MFAC.upper()]
 SAMPLING = ["group_by_length", "random", "sequential", "stratified"]
 PROBLEMS = ["classification", "regression"]
+TASK_TYPES = ["closed_book_qa", "seq2seq"]
 CLASS_WEIGHTS = ["none", "balanced"]
 LEARNING_RATES = {
     FULL: 1e-4,
@@ -79,6 +80,23 @@ class FinetuneConfig(RunsConfig):
             "choices": ["classification", "regression"],
         },
     )
+    task_type: str | None = field(
+        default=None,
+        metadata={
+            "help": "Let an encoder-decoder such as T5 write texts, learnt from --train_file: 'closed_book_qa' answers "
+            "questions from memory (columns question, answer or answers), 'seq2seq' makes a text of another (columns "
+            "source, target; named by --text_columns and --label_column).",
+            "choices": TASK_TYPES,
+        },
+    )
+    subset_column: str = field(
+        default="subset", metadata={"help": "With --task_type: the column whose values are scored apart too."}
+    )
+    source_prefix: str = field(default="", metadata={"help": "With --task_type: stands before each input."})
+    max_target_length: int = field(
+        default=128, metadata={"help": "With --task_type: tokens of a written text at most, its end among them."}
+    )
+    num_beams: int = field(default=1, metadata={"help": "With --task_type: beams of the search; 1: greedy."})
     doc_stride: int = field(default=128, metadata={"help": "Tokens that two windows of a context share."})
     n_best_size: int = field(default=20, metadata={"help": "Spans that compete for an answer."})
     max_answer_length: int = field(default=30, metadata={"help": "Tokens of an answer at most."})

@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from design_space.files import written_whole
 from finetune.checkpoint import load_checkpoint
 from finetune.config import FinetuneArguments
-from finetune.heads import Features, Head, Outcome, Reading, head_for
+from finetune.heads.by_problem import head_for
+from finetune.heads.head import Features, Head, Outcome, Reading
 from finetune.precision import without_overflow
 from finetune.rows.files import Row
 from finetune.tasks import Task
 from finetune.train import within_positions
+from finetune.trainer import HeadTrainer
 
 
 def predict(
@@ -44,8 +46,8 @@ def predict(
         report: Told each batch and the number of batches.
 
     Returns:
-        Predictions in the order of the rows: label codes, or the values of a regression, which may lie beyond its
-        scale; and metrics where every row has a label.
+        Predictions in the order of the rows: label codes, the values of a regression, which may lie beyond its scale,
+        or texts; and metrics where every row has a label.
 
     Raises:
         InputError: If the model cannot be loaded.
@@ -57,9 +59,11 @@ def predict(
     def run(given: FinetuneArguments) -> Outcome:
         model, tokenizer = load_checkpoint(checkpoint, task, needs_head=True)
         head = head_for(task, tokenizer, within_positions(reading, model))
+        head.prepare(model)
         with tempfile.TemporaryDirectory() as scratch:  # the Trainer wants a folder
             features = _Features(head, sorted_rows)
-            trainer = Trainer(
+            trainer = HeadTrainer(
+                generates=head.generates,
                 model=model,
                 args=replace(
                     given,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from finetune.config import FinetuneArguments
 from finetune.data import load_task
-from finetune.heads import Reading
+from finetune.heads.head import Reading
 from finetune.messages import silence
 from finetune.outcomes.repeats import RunOutcome, SettingOutcome
 from finetune.processes import in_processes

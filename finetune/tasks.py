@@ -17,12 +17,14 @@ class Problem(StrEnum):
         REGRESSION: A number on a scale.
         CHOICE: One of the texts; the first field goes with each of the others.
         ANSWER: A stretch of a text.
+        TEXT: A text of its own words.
     """
 
     CLASSIFICATION = "classification"
     REGRESSION = "regression"
     CHOICE = "choice"
     ANSWER = "answer"
+    TEXT = "text"
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,12 @@ SUPERGLUE = _benchmark(
 
 _squad = Task("squad", ("question", "context"), (), ("exact_match", "token_f1"), Problem.ANSWER, test_splits=())
 SQUAD = {name: replace(_squad, name=name, hub_name=f"rajpurkar/{name}") for name in ("squad", "squad_v2")}
+
+# Rows of one's own alone: a question or a source, and the text that it leads to.
+TEXT_TASKS = {
+    name: Task(name, (field,), (), ("exact_match", "token_f1"), Problem.TEXT)
+    for name, field in (("closed_book_qa", "question"), ("seq2seq", "source"))
+}
 
 # The public copies of restaurant_sup and agnews_sup have no validation split.
 TRIO = {

@@ -21,7 +21,8 @@ from design_space.errors import InputError
 from finetune.checkpoint import load_checkpoint, save_beside
 from finetune.config import FinetuneArguments
 from finetune.data import Row, TaskData
-from finetune.heads import Head, Reading, head_for
+from finetune.heads.by_problem import head_for
+from finetune.heads.head import Head, Reading
 from finetune.intervals import confidence_intervals
 from finetune.metrics import task_score
 from finetune.optimizers.mfac import MFAC
@@ -29,7 +30,7 @@ from finetune.outcomes.repeats import RunOutcome
 from finetune.peak_memory import PeakMemory
 from finetune.precision import without_overflow
 from finetune.tasks import Problem, Task
-from finetune.trainer import TaskTrainer, balanced_weights, weighted_loss
+from finetune.trainer import TaskTrainer, balanced_weights, token_loss, weighted_loss
 from finetune.tuning.delta import save_delta
 from finetune.tuning.families import num_positions
 from finetune.tuning.prompt import num_prompt_tokens
@@ -82,6 +83,7 @@ def finetune(
                 _start_at_mean(model, data.train)
             tune(model, given.tuned())
         head = head_for(task, tokenizer, within_positions(reading or Reading(), model))
+        head.prepare(model)
         trainer = _trainer(model, head, data if trains else replace(data, train=[]), given, report, callbacks)
         loss, num_steps = _train(trainer, task) if trains else (None, 0)
         outcome = head.outcome(data.validation, trainer.outputs())
@@ -113,16 +115,22 @@ def require_fitting(task: Task, arguments: FinetuneArguments) -> None:
     Raises:
         InputError: With the option's name.
     """
-    is_labelled = task.problem is Problem.CLASSIFICATION
+    is_labelled, is_text = task.problem is Problem.CLASSIFICATION, task.problem is Problem.TEXT
+    is_stratified = arguments.train_sampling_strategy == "stratified"
+    labels, encoders = "tasks with labels", "encoders with a head"
     refused = {
-        "--class_weights balanced": arguments.class_weights == "balanced" and not is_labelled,
-        "--label_smoothing_factor": arguments.label_smoothing_factor > 0 and not is_labelled,
-        "--train_sampling_strategy stratified": arguments.train_sampling_strategy == "stratified"
-        and task.problem is Problem.ANSWER,
+        "--class_weights balanced": (labels, arguments.class_weights == "balanced" and not is_labelled),
+        "--label_smoothing_factor": (labels, arguments.label_smoothing_factor > 0 and not (is_labelled or is_text)),
+        "--train_sampling_strategy stratified": (
+            labels,
+            is_stratified and task.problem in (Problem.ANSWER, Problem.TEXT),
+        ),
+        "--layerwise_lr_decay": (encoders, arguments.layerwise_lr_decay < 1 and is_text),
+        "--head_learning_rate": (encoders, arguments.head_learning_rate is not None and is_text),
     }
-    for option, is_refused in refused.items():
+    for option, (kind, is_refused) in refused.items():
         if is_refused:
-            raise InputError(f"{option}: is for tasks with labels, {task.name} is a {task.problem} task. Leave it out.")
+            raise InputError(f"{option}: is for {kind}, {task.name} is a {task.problem} task. Leave it out.")
 
 
 def within_positions(reading: Reading, model: PreTrainedModel) -> Reading:
@@ -147,9 +155,10 @@ def _trainer(
     callbacks: Sequence[TrainerCallback],
 ) -> TaskTrainer:
     train = head.features(data.train, for_training=True) if data.train else []
-    weights = None
+    loss = token_loss(arguments.label_smoothing_factor) if head.generates else None
     if train and arguments.class_weights == "balanced":
         weights = balanced_weights([feature["labels"] for feature in train], head.task.num_outputs)
+        loss = weighted_loss(weights, arguments.label_smoothing_factor)
     return TaskTrainer(
         model=model,
         args=arguments,
@@ -157,7 +166,8 @@ def _trainer(
         train_dataset=train,
         eval_dataset=head.features(data.validation, for_training=False),
         score=lambda logits: head.outcome(data.validation, logits).metrics,
-        compute_loss_func=None if weights is None else weighted_loss(weights, arguments.label_smoothing_factor),
+        compute_loss_func=loss,
+        generates=head.generates,
         title=f"{head.task.name}, seed {arguments.seed}: ",
         callbacks=[*callbacks, *([StepReporter(report)] if report else [])],
     )

@@ -24,14 +24,37 @@ from pretrain.callbacks import ProgressReport, StopOnDivergence
 Loss = Callable[..., Tensor]
 
 
-class TaskTrainer(Trainer):
+class HeadTrainer(Trainer):
+    """Asks a model for the outputs that its head reads.
+
+    Args:
+        generates: Whether these are ids that it generates, as its generation config says, not its logits.
+        **kwargs: Of the Trainer.
+    """
+
+    def __init__(self, *, generates: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._generates = generates
+
+    def prediction_step(
+        self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> tuple[Tensor | None, Any, Any]:
+        """Loss, outputs and labels of a batch; where the model generates the ids alone, (rows, tokens)."""
+        if not self._generates:
+            return super().prediction_step(model, inputs, *args, **kwargs)
+        given = {name: self._prepare_input(inputs[name]) for name in ("input_ids", "attention_mask")}
+        with self.compute_loss_context_manager():
+            return None, cast(Any, self.model).generate(**given), None
+
+
+class TaskTrainer(HeadTrainer):
     """Trains on the rows of one task.
 
     Args:
         args: Of the run.
         score: Metrics of the outputs for `eval_dataset`.
         title: Of its progress.
-        **kwargs: Of the Trainer.
+        **kwargs: Of the Trainer, and `generates`.
     """
 
     args: FinetuneArguments
@@ -140,6 +163,26 @@ def _length(feature: Mapping[str, Any]) -> int:
     """Tokens of an input, or of its longest choice."""
     tokens = feature["input_ids"]
     return len(tokens) if np.isscalar(tokens[0]) else max(map(len, tokens))
+
+
+def token_loss(label_smoothing: float) -> Loss:
+    """Cross-entropy over the tokens of texts, whose mean is taken over all tokens of accumulated batches.
+
+    The models' own loss, as that of T5, is the mean over one batch, which the Trainer would add up.
+
+    Args:
+        label_smoothing: Share of the truth that is spread over the vocabulary, in [0, 1).
+
+    Returns:
+        A function as the Trainer's `compute_loss_func`.
+    """
+
+    def loss(outputs: Any, labels: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
+        logits = outputs["logits"].float().flatten(0, 1)
+        total = F.cross_entropy(logits, labels.flatten(), label_smoothing=label_smoothing, reduction="sum")
+        return total / (labels.ne(-100).sum() if num_items_in_batch is None else num_items_in_batch)
+
+    return loss
 
 
 def weighted_loss(weights: Tensor, label_smoothing: float) -> Loss:

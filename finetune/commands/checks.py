@@ -19,6 +19,8 @@ _LEAST = {
     "doc_stride": 0,
     "n_best_size": 1,
     "max_answer_length": 1,
+    "max_target_length": 2,  # a token and the end
+    "num_beams": 1,
     "autotune": 0,
     "early_stopping_patience": 1,
     "per_device_train_batch_size": 1,

@@ -11,7 +11,7 @@ from design_space.errors import InputError
 from finetune.commands.checks import check, require_one_process, seeds_of
 from finetune.config import FinetuneArguments, RunsConfig
 from finetune.data import available_tasks, source_name
-from finetune.heads import Reading
+from finetune.heads.head import Reading
 from finetune.outcomes.results import keep, show, tell
 from finetune.outcomes.table import tasks_table
 from finetune.output_folder import RESULT_FILE, output_folder

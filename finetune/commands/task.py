@@ -11,7 +11,7 @@ from design_space.errors import InputError
 from finetune.autotune import Ranges, ReportToTrial, autotune
 from finetune.commands.checks import check, require_one_process, seeds_of
 from finetune.config import FinetuneArguments, FinetuneConfig
-from finetune.outcomes.repeats import SettingOutcome, points
+from finetune.outcomes.repeats import SettingOutcome, detail_text, points
 from finetune.outcomes.results import keep, show, tell
 from finetune.outcomes.table import seeds_table
 from finetune.output_folder import RESULT_FILE, output_folder
@@ -119,7 +119,8 @@ def _predict(setting: Setting, folder: Path) -> Mapping[str, float] | None:
     if setting.arguments.process_index == 0:
         write_predictions(folder / PREDICTIONS_FILE, source.task, rows, found.predictions)
         metrics = ", ".join(f"{name} {points(name, value):.2f}" for name, value in found.metrics.items())
-        told = f" ({metrics})" if metrics else ""
+        details = "".join(f"; {name} {detail_text(name, value)}" for name, value in found.details.items())
+        told = f" ({metrics}{details})" if metrics else ""
         sys.stderr.write(f"{len(rows):,} test rows: {folder / PREDICTIONS_FILE}{told}\n")
     return found.metrics or None
 

@@ -20,6 +20,8 @@ SCORE = "score"
 """Name of the score beside those of the metrics."""
 
 _WNLI = "wnli"
+_COUNTED = ("words_too_many", "words_too_few")
+"""Details that are means of numbers of words, not shares."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,8 @@ class RunOutcome:
         num_steps: Optimizer steps made.
         seconds: Wall-clock time of training and scoring.
         intervals: Confidence intervals of some of the metrics, or of "score", each (low, high) in its own unit.
-        details: Further figures that are no part of the score, such as the best null threshold of SQuAD 2.0.
+        details: Further figures that are no part of the score: the best null threshold of SQuAD 2.0, the metrics of a
+            subset.
         num_parameters: Of the model with what was added to it; None where it is not known.
         num_trained: Those that were trained; None where it is not known.
         peak_memory_bytes: Of the GPU, else what the process held more than before the model was loaded; None where the
@@ -176,6 +179,13 @@ def _check_range(where: str, metrics: Mapping[str, float]) -> None:
 def points(name: str, value: float) -> float:
     """A value of the score or of a metric in points: the score is, metrics are multiplied by 100."""
     return value if name == SCORE else 100 * value
+
+
+def detail_text(name: str, value: float) -> str:
+    """A further figure as tables show it: a threshold, a number of words, or in points."""
+    if name.endswith("_threshold"):
+        return f"{value:.4f}"
+    return f"{value:.2f}" if name in _COUNTED else f"{points(name, value):.2f}"
 
 
 @dataclass(frozen=True)

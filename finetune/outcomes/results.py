@@ -7,7 +7,7 @@ from pathlib import Path
 
 from design_space.files import written_whole
 from finetune.outcomes.file import to_json, write_outcomes
-from finetune.outcomes.repeats import RunOutcome, SettingOutcome, points
+from finetune.outcomes.repeats import RunOutcome, SettingOutcome, detail_text, points
 from finetune.output_folder import RESULT_FILE
 
 _TABLE_FILE = "result.md"
@@ -16,10 +16,7 @@ _TABLE_FILE = "result.md"
 def tell(run: RunOutcome) -> None:
     """A line about a run that is done."""
     metrics = ", ".join(f"{name} {points(name, value):.2f}" for name, value in run.metrics.items())
-    details = "".join(
-        f"; {name} {value:.4f}" if name.endswith("_threshold") else f"; {name} {points(name, value):.2f}"
-        for name, value in run.details.items()
-    )
+    details = "".join(f"; {name} {detail_text(name, value)}" for name, value in run.details.items())
     sys.stderr.write(f"{run.task}, seed {run.seed}: {run.score:.2f} ({metrics}{details}) in {run.seconds:.0f} s\n")
 
 

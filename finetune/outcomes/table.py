@@ -10,6 +10,7 @@ from finetune.outcomes.repeats import (
     RunOutcome,
     SettingOutcome,
     common_setting,
+    detail_text,
     overall,
     overall_without_wnli,
     points,
@@ -21,7 +22,7 @@ def seeds_table(outcome: SettingOutcome) -> str:
     """One task: a row for the score and one a metric, with mean ± standard deviation and the value of each seed.
 
     The best run is marked, and its interval and its metrics on test rows follow where it has them. One run has no
-    deviation, and nothing is marked.
+    deviation, and nothing is marked. Below stand further figures that are no part of the score.
     """
     several = outcome.std is not None
     heads = [
@@ -40,7 +41,19 @@ def seeds_table(outcome: SettingOutcome) -> str:
         heads.append("test (best run)")
         tested = {SCORE: task_score(outcome.test), **outcome.test}
         rows = [[*row, f"{points(row[0], tested[row[0]]):z.2f}" if row[0] in tested else ""] for row in rows]
-    return markdown(heads, rows)
+    return markdown(heads, [*rows, *_details(outcome, len(heads))])
+
+
+def _details(outcome: SettingOutcome, width: int) -> list[list[str]]:
+    """A row a detail, with the values of the runs that have it, as wide as the table."""
+    rows = []
+    for name in dict.fromkeys(name for run in outcome.runs for name in run.details):
+        values = [run.details.get(name) for run in outcome.runs]
+        known = [value for value in values if value is not None]
+        texts = ["" if value is None else detail_text(name, value) for value in values]
+        row = [name, detail_text(name, sum(known) / len(known)), *texts]
+        rows.append([*row, *[""] * (width - len(row))])
+    return rows
 
 
 def tasks_table(outcomes: Sequence[SettingOutcome]) -> str:

@@ -45,7 +45,7 @@ def check_texts(rows: Sequence[Row], text_fields: Sequence[str], where: str) -> 
         for field in text_fields:
             if field not in row:
                 raise InputError(f"{where}: row {number} has no {field!r}; it has {', '.join(map(str, row))}.")
-            if not _is_text(row[field]):
+            if not is_text(row[field]):
                 raise InputError(f"{where}: row {number}: {field} must be text, got {row[field]!r:.40}.")
         if not any(row[field].strip() for field in text_fields):
             names = " or ".join(text_fields)
@@ -109,7 +109,7 @@ def without_label(row: Row) -> dict[str, Any]:
     return {field: value for field, value in row.items() if field != "label"}
 
 
-def _is_text(value: object) -> bool:
+def is_text(value: object) -> bool:
     """Whether a value is text that can be written as UTF-8, which half a surrogate pair cannot."""
     if not isinstance(value, str):
         return False

@@ -62,7 +62,7 @@ def custom_data(
     Raises:
         InputError: If a file cannot be read, lacks a column, or holds texts or labels that cannot be used.
     """
-    tables = _tables(train_file, validation_file, test_file)
+    tables = part_tables(train_file, validation_file, test_file)
     known = text_columns or [column for columns in KNOWN_TEXT_COLUMNS for column in columns]
     raw = {part: table.rows(known) for part, table in tables.items()}
     first = next(iter(tables))
@@ -106,8 +106,12 @@ def _task(fields: tuple[str, ...], labels: Labels) -> Task:
     )
 
 
-def _tables(train_file: str | None, validation_file: str | None, test_file: str | None) -> dict[str, Table]:
-    """The tables of train, validation and test; those of their own files go before parts of the training source."""
+def part_tables(train_file: str | None, validation_file: str | None, test_file: str | None) -> dict[str, Table]:
+    """The tables of train, validation and test; those of their own files go before parts of the training source.
+
+    Raises:
+        InputError: If none is named, one cannot be found, or a part looks as if it held validation rows.
+    """
     if not (train_file or validation_file or test_file):
         raise InputError("--train_file: must name a file, a folder or a data set of the hub, got none.")
     found = find_tables(train_file, "train") if train_file else {}

@@ -8,12 +8,16 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from transformers import set_seed
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration, set_seed
 from transformers.utils import logging as transformers_logging
 
 from design_space.architecture import Architecture, Layer
 from finetune.config import FinetuneArguments
 from finetune.data import TaskData
+from finetune.heads.head import Reading
+from finetune.tasks import TEXT_TASKS
+from finetune.train import finetune
 from pretrain import demo
 from pretrain.config import PretrainArguments
 from pretrain.corpus import pack
@@ -21,6 +25,14 @@ from pretrain.tokenizer import train_tokenizer
 from pretrain.train import build_model, pretrain
 
 MAX_POSITIONS = 64
+COLOURS = [
+    {"question": f"which colour has the {noun} ?", "answer": answer}
+    for noun, answer in zip(
+        ["sky", "grass", "snow", "coal", "blood", "sun", "rose", "plum"],
+        ["blue", "green", "white", "black", "dark red", "yellow", "light red", "dark blue"],
+        strict=True,
+    )
+]
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +62,50 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def t5(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a fresh T5 of two layers without dropout, whose tokens are the words of `COLOURS`."""
+    folder = str(tmp_path_factory.mktemp("t5"))
+    words = sorted(
+        {word for row in COLOURS for text in row.values() for word in text.split()} | {"the", "colour", "of"}
+    )
+    vocabulary = {word: place for place, word in enumerate(["<pad>", "</s>", "<unk>", *words])}
+    backend = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    backend.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    PreTrainedTokenizerFast(tokenizer_object=backend, **special).save_pretrained(folder)
+    sizes = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "dropout_rate": 0.0}
+    tokens = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
+    set_seed(0)
+    T5ForConditionalGeneration(T5Config(vocab_size=len(vocabulary), **sizes, **tokens)).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def colours() -> TaskData:
+    """`COLOURS` to train on and to score."""
+    rows = [{"question": row["question"], "label": row["answer"], "answers": [row["answer"]]} for row in COLOURS]
+    return TaskData(rows, rows)
+
+
+@pytest.fixture(scope="session")
+def by_heart(t5: str, colours: TaskData, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a T5 that answers `COLOURS`."""
+    folder = tmp_path_factory.mktemp("by_heart")
+    arguments = FinetuneArguments(
+        output_dir=str(folder / "out"),
+        use_cpu=True,
+        disable_tqdm=True,
+        max_steps=40,
+        learning_rate=1e-2,
+        per_device_train_batch_size=8,
+    )
+    task, model = TEXT_TASKS["closed_book_qa"], str(folder / "model")
+    assert finetune(t5, task, colours, arguments, Reading(max_target_length=5), save_to=model).score == 100
+    return model
+
+
+@pytest.fixture(scope="session")
 def separable() -> TaskData:
     """Sixty rows of sst2 for training and 24 others for validation, two thirds of these positive."""
 
@@ -64,6 +120,14 @@ def separable() -> TaskData:
         "doctor girl boy nurse thief king queen cook judge baker", 2
     )
     return TaskData(train, rows("dog cat horse bird guest pilot clerk guard", 2))
+
+
+@pytest.fixture
+def colours_file(tmp_path: Path) -> str:
+    """A file of eight questions that a model can learn by heart."""
+    file = tmp_path / "colours.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in COLOURS))
+    return str(file)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,14 +16,19 @@ from safetensors.torch import load_file
 from transformers import (
     AlbertConfig,
     AutoModel,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BartConfig,
     BertConfig,
     DebertaV2Config,
     DistilBertConfig,
     ElectraConfig,
     PretrainedConfig,
     RobertaConfig,
+    T5Config,
+    T5EncoderModel,
+    T5ForConditionalGeneration,
     ViTConfig,
 )
 
@@ -31,7 +37,8 @@ from finetune import checkpoint as module
 from finetune.checkpoint import label_names, load_checkpoint
 from finetune.config import FinetuneArguments
 from finetune.data import TaskData
-from finetune.tasks import GLUE, SQUAD, SUPERGLUE
+from finetune.heads.head import Reading
+from finetune.tasks import GLUE, SQUAD, SUPERGLUE, TEXT_TASKS
 from finetune.train import finetune
 
 SMALL = {
@@ -350,3 +357,86 @@ def test_a_head_for_other_labels_is_refused_where_nothing_is_trained(kept: Calla
     load_checkpoint(folder, GLUE["mnli"])
     with pytest.raises(InputError, match="since nothing is trained, has one of 3 outputs"):
         load_checkpoint(folder, GLUE["rte"], needs_head=True)
+
+
+# Encoder-decoders
+
+QA = TEXT_TASKS["closed_book_qa"]
+
+
+@pytest.fixture
+def changed_t5(t5: str, tmp_path: Path) -> Callable[..., Path]:
+    """Maker of a T5 whose configuration differs from its weights."""
+
+    def make(**values: Any) -> Path:
+        folder = tmp_path / "changed"
+        shutil.copytree(t5, folder)
+        config = json.loads((folder / "config.json").read_text()) | values
+        kept = {name: value for name, value in config.items() if value is not None}
+        (folder / "config.json").write_text(json.dumps(kept))
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize("needs_head", [False, True])
+def test_an_encoder_decoder_has_its_head(t5: str, needs_head: bool) -> None:
+    model, tokenizer = load_checkpoint(t5, QA, needs_head=needs_head)
+    assert isinstance(model, T5ForConditionalGeneration)
+    weights = load_file(Path(t5) / "model.safetensors")
+    assert torch.equal(model.state_dict()["lm_head.weight"], weights["shared.weight"])
+    assert tokenizer("sky")["input_ids"][-1] == 1
+
+
+def test_other_encoder_decoders_are_fine_tuned(
+    t5: str, colours: TaskData, arguments: Callable[..., FinetuneArguments], tmp_path: Path
+) -> None:
+    sizes = {"d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "dropout": 0.0, "init_std": 0.2}
+    tokens = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2, "decoder_start_token_id": 1}
+    config = BartConfig(
+        vocab_size=len(AutoTokenizer.from_pretrained(t5)), max_position_embeddings=64, **sizes, **heads, **tokens
+    )
+    config.forced_eos_token_id = 1
+    AutoModelForSeq2SeqLM.from_config(config).save_pretrained(tmp_path / "bart")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(Path(t5) / name, tmp_path / "bart" / name)
+    result = finetune(str(tmp_path / "bart"), QA, colours, arguments(max_steps=60), Reading(max_target_length=5))
+    assert result.score > 90
+
+
+def test_an_encoder_alone_is_no_model_that_writes(
+    checkpoint: str, t5: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(InputError, match=r"must be an encoder-decoder for closed_book_qa, is of the kind flexibert"):
+        load_checkpoint(checkpoint, QA)
+    folder = tmp_path / "encoder"
+    T5EncoderModel(T5Config.from_pretrained(t5)).save_pretrained(folder)
+    with pytest.raises(InputError, match="is of the kind t5 without a decoder. Give one such as T5"):
+        load_checkpoint(str(folder), QA)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"is_encoder_decoder": True}))
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(Path(t5) / name, folder / name)
+    lacks = r"must hold the weights of its T5ForConditionalGeneration, lacks \d+ of them, such as decoder\.block\.0"
+    with pytest.raises(InputError, match=lacks):
+        load_checkpoint(str(folder), QA)
+
+
+def test_an_encoder_decoder_of_other_shapes_is_refused(changed_t5: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match="its weights do not have the shapes that config.json says"):
+        load_checkpoint(str(changed_t5(d_ff=128)), QA, needs_head=True)
+
+
+def test_a_model_that_does_not_know_how_texts_begin_is_refused(changed_t5: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match="must name decoder_start_token_id and pad_token_id in config.json"):
+        load_checkpoint(str(changed_t5(decoder_start_token_id=None)), QA)
+
+
+def test_a_t5_without_a_tokenizer_is_refused(t5: str, tmp_path: Path) -> None:
+    config = T5Config.from_pretrained(t5)
+    config.vocab_size = 200  # more than the special tokens that transformers makes up for it
+    T5ForConditionalGeneration(config).save_pretrained(tmp_path / "bare")
+    with pytest.raises(InputError, match="must come with its tokenizer, has none with words. Save it there") as caught:
+        load_checkpoint(str(tmp_path / "bare"), QA)
+    assert "\n" not in str(caught.value)

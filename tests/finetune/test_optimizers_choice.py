@@ -10,7 +10,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from design_space.errors import InputError
 from finetune.config import FinetuneArguments
 from finetune.data import TaskData
-from finetune.heads import Reading
+from finetune.heads.head import Reading
 from finetune.optimizers.choice import chosen, read_arguments
 from finetune.optimizers.mfac import MFAC
 from finetune.tasks import GLUE

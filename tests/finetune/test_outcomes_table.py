@@ -34,6 +34,24 @@ def test_one_run_shows_no_deviation_and_no_best():
     assert "±" not in tasks_table([outcome("rte", {42: 60.0})])
 
 
+def test_further_figures_stand_below_each_in_its_unit():
+    given = outcome("closed_book_qa", {42: 60.0, 43: 64.0})
+    details = [
+        {"near_misses": 0.25, "words_too_many": 1.5, "a|b exact_match": 0.5, "best_token_f1_threshold": -1.5},
+        {"near_misses": 0.75, "words_too_many": 2.5, "a|b exact_match": 0.0},
+    ]
+    runs = (
+        replace(run, details=found, intervals={"accuracy": (0.5, 0.7)})
+        for run, found in zip(given.runs, details, strict=True)
+    )
+    assert seeds_table(replace(given, runs=tuple(runs))).splitlines()[4:] == [
+        "| near_misses | 50.00 | 25.00 | 75.00 |  |",
+        "| words_too_many | 2.00 | 1.50 | 2.50 |  |",
+        "| a\\|b exact_match | 25.00 | 50.00 | 0.00 |  |",
+        "| best_token_f1_threshold | -1.5000 | -1.5000 |  |  |",
+    ]
+
+
 def with_intervals(by_seed: dict[int, float]) -> SettingOutcome:
     given = outcome("rte", by_seed)
     runs = (replace(run, intervals={"accuracy": (run.score / 100 - 0.05, 0.7)}) for run in given.runs)

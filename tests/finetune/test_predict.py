@@ -13,7 +13,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from design_space.errors import InputError
 from finetune.config import FinetuneArguments
 from finetune.data import TaskData
-from finetune.heads import Reading, TextHead
+from finetune.heads.head import Reading
+from finetune.heads.text import TextHead
 from finetune.predict import predict
 from finetune.rows.checks import without_label
 from finetune.tasks import GLUE

@@ -11,7 +11,7 @@ from design_space.errors import InputError
 from finetune import runs
 from finetune.config import FinetuneArguments
 from finetune.data import TaskData
-from finetune.heads import Reading
+from finetune.heads.head import Reading
 from finetune.outcomes.repeats import RunOutcome, SettingOutcome
 from finetune.runs import Setting, run_seeds
 from finetune.source import Source

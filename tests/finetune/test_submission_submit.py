@@ -16,7 +16,7 @@ from design_space.errors import InputError
 from finetune import runs
 from finetune.__main__ import main
 from finetune.commands import suite as suite_command
-from finetune.heads import Outcome
+from finetune.heads.head import Outcome
 from finetune.submission import submit
 from finetune.submission.files import FILES
 from finetune.tasks import GLUE, Task

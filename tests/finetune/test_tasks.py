@@ -7,8 +7,21 @@ from pathlib import Path
 import pytest
 
 from design_space.errors import InputError
+from finetune.config import TASK_TYPES
 from finetune.demo.tasks import KINDS
-from finetune.tasks import GLUE, SQUAD, SUPERGLUE, TASKS, TRIO, Problem, find_task, glue_score, label_code, parse_tasks
+from finetune.tasks import (
+    GLUE,
+    SQUAD,
+    SUPERGLUE,
+    TASKS,
+    TEXT_TASKS,
+    TRIO,
+    Problem,
+    find_task,
+    glue_score,
+    label_code,
+    parse_tasks,
+)
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 PAIR = ("sentence1", "sentence2")
@@ -217,3 +230,7 @@ def test_real_labels_have_every_code(name: str):
 def test_score_is_the_mean():
     assert glue_score([80.0, 50.0, 20.0]) == pytest.approx(50)
     assert glue_score([33.5]) == 33.5
+
+
+def test_every_task_type_of_the_flags_is_a_task():
+    assert list(TEXT_TASKS) == TASK_TYPES

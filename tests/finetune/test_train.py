@@ -9,14 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    TrainerCallback,
+)
 
 from design_space.errors import InputError
 from finetune.checkpoint import load_checkpoint
 from finetune.data import TaskData
-from finetune.heads import Reading
-from finetune.tasks import GLUE
-from finetune.train import finetune
+from finetune.heads.head import Reading
+from finetune.tasks import GLUE, TEXT_TASKS
+from finetune.train import finetune, require_fitting
 from pretrain.callbacks import DivergedError
 
 STSB = [
@@ -209,3 +215,84 @@ def test_layers_learn_at_their_own_rates(checkpoint: str, separable: TaskData, a
     name = "flexibert.embeddings.word_embeddings.weight"
     torch.testing.assert_close(before[name], after[name], atol=1e-7, rtol=0)
     assert (before["classifier.out_proj.weight"] - after["classifier.out_proj.weight"]).abs().max() > 1e-3
+
+
+# Texts for texts
+
+QA = TEXT_TASKS["closed_book_qa"]
+SHORT = Reading(max_target_length=5)
+
+
+def test_what_is_kept_generates_the_same_with_transformers_alone(by_heart: str, colours: TaskData) -> None:
+    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(by_heart), AutoTokenizer.from_pretrained(by_heart)
+    batch = tokenizer([row["question"] for row in colours.train], padding=True, return_tensors="pt")
+    texts = tokenizer.batch_decode(model.generate(**batch), skip_special_tokens=True)
+    assert texts == [row["label"] for row in colours.train]
+    assert (model.generation_config.max_new_tokens, model.generation_config.num_beams) == (5, 1)
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_accumulated_batches_move_a_t5_as_one_batch_does(
+    t5: str, colours: TaskData, arguments: Callable[..., Any], tmp_path: Path, label_smoothing: float
+):
+    settings = {"max_steps": 2, "optim": "sgd", "train_sampling_strategy": "sequential", "learning_rate": 0.1}
+    settings |= {"max_grad_norm": 0.0, "label_smoothing_factor": label_smoothing, "warmup_steps": 0}
+    outcomes, weights = [], []
+    for batch, times in ((8, 1), (2, 4)):  # answers of one and of two words: batches of more and of fewer tokens
+        made = arguments(per_device_train_batch_size=batch, gradient_accumulation_steps=times, **settings)
+        outcomes.append(finetune(t5, QA, colours, made, SHORT, save_to=str(tmp_path / str(batch))))
+        weights.append(AutoModelForSeq2SeqLM.from_pretrained(tmp_path / str(batch)).state_dict())
+    assert outcomes[0].loss == pytest.approx(outcomes[1].loss, rel=1e-5)
+    fresh = AutoModelForSeq2SeqLM.from_pretrained(t5).state_dict()
+    assert (fresh["shared.weight"] - weights[0]["shared.weight"]).abs().max() > 1e-3
+    for name, value in weights[0].items():
+        torch.testing.assert_close(value, weights[1][name], atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("optim_args", [None, "relative_step=true,scale_parameter=true,warmup_init=false"])
+def test_adafactor_and_accumulation_train_a_t5_in_bf16(
+    t5: str, colours: TaskData, arguments: Callable[..., Any], optim_args: str | None
+):
+    settings = {"optim": "adafactor", "optim_args": optim_args, "gradient_accumulation_steps": 2}
+    made = arguments(per_device_train_batch_size=4, max_steps=60, **settings)
+    made.bf16, made.mixed_precision = True, "bf16"  # the flag is for GPUs, the arithmetic is the same
+    kinds = _KindsOfLogits()
+    outcome = finetune(t5, QA, colours, made, SHORT, callbacks=[kinds])
+    assert kinds.found == {torch.bfloat16}
+    assert outcome.num_steps == 60
+    assert outcome.score > 90
+
+
+class _KindsOfLogits(TrainerCallback):
+    """Collects the types that a model computes its logits in."""
+
+    def __init__(self) -> None:
+        self.found: set[torch.dtype] = set()
+
+    def on_train_begin(self, *args: Any, model: Any, **kwargs: Any) -> None:
+        model.lm_head.register_forward_hook(lambda _module, _inputs, logits: self.found.add(logits.dtype))
+
+
+def test_the_best_epoch_of_what_is_generated_is_kept(t5: str, colours: TaskData, arguments: Callable[..., Any]):
+    settings = arguments(max_steps=-1, num_train_epochs=60, per_device_train_batch_size=4, early_stopping_patience=20)
+    result = finetune(t5, QA, colours, settings, SHORT)
+    assert result.score == 100
+    assert result.num_steps < 60 * 2
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"class_weights": "balanced"}, "--class_weights balanced: is for tasks with labels, closed_book_qa is a text"),
+        ({"train_sampling_strategy": "stratified"}, "--train_sampling_strategy stratified: is for tasks with labels"),
+        ({"layerwise_lr_decay": 0.9}, "--layerwise_lr_decay: is for encoders with a head, closed_book_qa is a text"),
+        ({"head_learning_rate": 0.1}, "--head_learning_rate: is for encoders with a head"),
+    ],
+)
+def test_options_for_labels_and_heads_are_refused_for_texts(
+    arguments: Callable[..., Any], option: dict[str, Any], message: str
+):
+    with pytest.raises(InputError, match=message):
+        require_fitting(QA, arguments(**option))
+    require_fitting(GLUE["sst2"], arguments(**option))
+    require_fitting(QA, arguments(label_smoothing_factor=0.1))

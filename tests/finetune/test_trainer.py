@@ -9,10 +9,12 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from finetune.checkpoint import load_checkpoint
 from finetune.config import FinetuneArguments
-from finetune.heads import Reading, head_for
+from finetune.data import TaskData
+from finetune.heads.by_problem import head_for
+from finetune.heads.head import Reading
 from finetune.rows.squad import Question
-from finetune.tasks import GLUE, SQUAD, SUPERGLUE
-from finetune.trainer import TaskTrainer
+from finetune.tasks import GLUE, SQUAD, SUPERGLUE, TEXT_TASKS
+from finetune.trainer import TaskTrainer, token_loss
 from pretrain.callbacks import DivergedError, StopOnDivergence
 
 LENGTHS = (3, 9, 1, 6, 2, 9, 4)
@@ -62,6 +64,44 @@ def test_outputs_stand_in_the_order_of_the_rows_whatever_their_lengths(
         for part, values in zip(parts, [value for value in alone if value.ndim > 1], strict=False):
             single = values[0].numpy()
             np.testing.assert_allclose(part[index][: len(single)], single, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_what_is_generated_stands_in_the_order_of_the_rows_and_is_that_of_the_model_alone(
+    by_heart: str, colours: TaskData, arguments: Callable[..., FinetuneArguments], num_beams: int
+) -> None:
+    task = TEXT_TASKS["closed_book_qa"]
+    rows = [{**row, "question": "which " * n + row["question"]} for row, n in zip(colours.train, LENGTHS, strict=False)]
+    model, tokenizer = load_checkpoint(by_heart, task)
+    head = head_for(task, tokenizer, Reading(max_target_length=7, num_beams=num_beams))
+    head.prepare(model)
+    made = TaskTrainer(
+        model=model,
+        args=arguments(per_device_eval_batch_size=2),
+        data_collator=head.collator,
+        eval_dataset=head.features(rows, for_training=False),
+        score=lambda ids: head.outcome(rows, ids).metrics,
+        generates=head.generates,
+    )
+    together = made.outputs()
+    found = head.outcome(rows, together)
+    assert len({len(text.split()) for text in found.predictions}) > 1  # they end at different places
+    for index, feature in enumerate(made.eval_dataset):
+        ids = torch.tensor([feature["input_ids"]])
+        alone = model.eval().generate(ids, num_beams=num_beams, max_new_tokens=7)[0]
+        assert found.predictions[index] == tokenizer.decode(alone, skip_special_tokens=True)
+    assert made.evaluate()["eval_score"] == pytest.approx(50 * sum(found.metrics.values()))
+
+
+def test_the_loss_of_tokens_is_their_mean_over_accumulated_batches() -> None:
+    logits = torch.tensor([[[2.0, 0.0, 1.0], [0.0, 1.0, 0.0]], [[1.0, 1.0, 1.0], [3.0, 0.0, 0.0]]])
+    labels = torch.tensor([[0, 1], [2, -100]])
+    each = -torch.log_softmax(logits, -1)[[0, 0, 1], [0, 1, 0], [0, 1, 2]]
+    assert token_loss(0.0)({"logits": logits}, labels).item() == pytest.approx(each.mean().item())
+    assert token_loss(0.0)({"logits": logits}, labels, 6).item() == pytest.approx(each.sum().item() / 6)
+    spread = -torch.log_softmax(logits, -1)[[0, 0, 1], [0, 1, 0]].mean(-1)
+    smoothed = 0.7 * each.mean() + 0.3 * spread.mean()
+    assert token_loss(0.3)({"logits": logits}, labels).item() == pytest.approx(smoothed.item())
 
 
 def test_progress_comes_in_lines_with_the_title(
