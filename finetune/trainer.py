@@ -63,6 +63,10 @@ class TaskTrainer(HeadTrainer):
         self, *, args: FinetuneArguments, score: Callable[[Any], dict[str, float]], title: str = "", **kwargs: Any
     ) -> None:
         super().__init__(args=args, **kwargs)
+        if self.compute_loss_func is None:
+            # The Trainer believes that models which take any argument divide their loss by the items that it counts;
+            # those with a head for a task take the mean of the batch.
+            self.model_accepts_loss_kwargs = False
         self._score = score
         lengths = [_length(feature) for feature in cast(Any, self.eval_dataset) or ()]
         self._longest_first = np.argsort(-np.array(lengths, dtype=np.int64), kind="stable")

@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import (
     AutoConfig,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BertConfig,
+    BertForSequenceClassification,
     TrainerCallback,
+    set_seed,
 )
 
 from design_space.errors import InputError
@@ -89,6 +93,31 @@ def test_accumulated_batches_have_the_mean_of_their_losses(
     once = finetune(checkpoint, GLUE["sst2"], separable, arguments(per_device_train_batch_size=30, **settings))
     split = arguments(per_device_train_batch_size=10, gradient_accumulation_steps=3, **settings)
     assert finetune(checkpoint, GLUE["sst2"], separable, split).loss == pytest.approx(once.loss, rel=0.2)
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_accumulated_batches_move_a_bert_as_one_batch_does(
+    checkpoint: str, separable: TaskData, arguments: Callable[..., Any], tmp_path: Path, label_smoothing: float
+):
+    """The Trainer takes models whose forward pass takes any argument to divide by the items that it counts."""
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    without_chance = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "classifier_dropout": 0.0}
+    set_seed(0)
+    config = BertConfig(vocab_size=len(tokenizer), max_position_embeddings=64, **sizes, **without_chance)
+    BertForSequenceClassification(config).save_pretrained(tmp_path / "bert")
+    tokenizer.save_pretrained(tmp_path / "bert")
+    settings = {"max_steps": 2, "optim": "sgd", "train_sampling_strategy": "sequential", "learning_rate": 0.1}
+    settings |= {"max_grad_norm": 0.0, "label_smoothing_factor": label_smoothing, "warmup_steps": 0}
+    losses, weights = [], []
+    for batch, times in ((12, 1), (3, 4)):
+        made = arguments(per_device_train_batch_size=batch, gradient_accumulation_steps=times, **settings)
+        folder = str(tmp_path / str(batch))
+        losses.append(finetune(str(tmp_path / "bert"), GLUE["sst2"], separable, made, save_to=folder).loss)
+        weights.append(load_file(Path(folder, "model.safetensors")))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    for name, value in weights[0].items():
+        torch.testing.assert_close(value, weights[1][name], atol=1e-6, rtol=1e-5)
 
 
 def test_only_the_training_rows_are_learnt(checkpoint: str, separable: TaskData, arguments: Callable[..., Any]):
