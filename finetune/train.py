@@ -34,7 +34,7 @@ from finetune.trainer import TaskTrainer, balanced_weights, token_loss, weighted
 from finetune.tuning.delta import save_delta
 from finetune.tuning.families import num_positions
 from finetune.tuning.prompt import num_prompt_tokens
-from finetune.tuning.settings import FULL
+from finetune.tuning.settings import FULL, Tuning
 from finetune.tuning.tune import num_trained, tune
 from pretrain.callbacks import DivergedError, StepReporter
 
@@ -77,13 +77,7 @@ def finetune(
     def run(given: FinetuneArguments) -> RunOutcome:
         set_seed(given.seed)
         memory = PeakMemory(given.device)
-        model, tokenizer = load_checkpoint(checkpoint, task, needs_head=not trains)
-        if trains:
-            if task.is_regression:
-                _start_at_mean(model, data.train)
-            tune(model, given.tuned())
-        head = head_for(task, tokenizer, within_positions(reading or Reading(), model))
-        head.prepare(model)
+        model, head = _load(checkpoint, task, reading or Reading(), given.tuned() if trains else None, data.train)
         trainer = _trainer(model, head, data if trains else replace(data, train=[]), given, report, callbacks)
         loss, num_steps = _train(trainer, task) if trains else (None, 0)
         outcome = head.outcome(data.validation, trainer.outputs())
@@ -107,6 +101,20 @@ def finetune(
         return found
 
     return without_overflow(run, arguments)
+
+
+def _load(
+    checkpoint: str, task: Task, reading: Reading, tuning: Tuning | None, rows: Sequence[Row]
+) -> tuple[PreTrainedModel, Head]:
+    """A checkpoint's model with what is added to it, and its head; no tuning: to be scored as it is."""
+    model, tokenizer = load_checkpoint(checkpoint, task, needs_head=tuning is None)
+    if tuning is not None:
+        if task.is_regression:
+            _start_at_mean(model, rows)
+        tune(model, tuning)
+    head = head_for(task, tokenizer, within_positions(reading, model))
+    head.prepare(model)
+    return model, head
 
 
 def require_fitting(task: Task, arguments: FinetuneArguments) -> None:

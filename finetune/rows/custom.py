@@ -72,27 +72,22 @@ def custom_data(
         check_texts(raw[part], fields, table.where)
     for part in raw.keys() - {"test"}:
         _require_labels(raw[part], label_column, tables[part].where)
-    if train_file is None:
-        labels = Labels(label_column, tuple(names))
-    else:
+    labels = Labels(label_column, tuple(names))
+    if train_file is not None:
         labels = find_labels([row[label_column] for row in raw["train"]], label_column, problem, where)
     rows = {part: _labelled(raw[part], labels, tables[part].where, is_test=part == "test") for part in raw}
     warn_of_shared_texts(rows, fields, {part: table.where for part, table in tables.items()})
     if train_file is None:
-        data = TaskData([], rows.get("validation", []), rows.get("test"))
-    else:
-        parts = complete_parts(
-            rows["train"],
-            rows.get("validation"),
-            rows.get("test"),
-            text_fields=fields,
-            is_regression=not labels.names,
-            seed=seed,
-            where=where,
-        )
-        data = TaskData(*parts)
-        _logger.info("%s: %s is taken as %s.", where, label_column, labels.description)
-    return _task(fields, labels), data
+        return _task(fields, labels), TaskData([], rows.get("validation", []), rows.get("test"))
+    parts = complete_parts(
+        *(rows["train"], rows.get("validation"), rows.get("test")),
+        text_fields=fields,
+        is_regression=not labels.names,
+        seed=seed,
+        where=where,
+    )
+    _logger.info("%s: %s is taken as %s.", where, label_column, labels.description)
+    return _task(fields, labels), TaskData(*parts)
 
 
 def _task(fields: tuple[str, ...], labels: Labels) -> Task:
