@@ -74,12 +74,7 @@ def label_names(checkpoint: str) -> tuple[str, ...]:
     Raises:
         InputError: If there is no such checkpoint, or its labels have no names.
     """
-    _require_place(checkpoint)
-    absence = None if Path(checkpoint).is_dir() else _hub_error(checkpoint)
-    try:
-        names = AutoConfig.from_pretrained(checkpoint, local_files_only=absence is not None).id2label
-    except (OSError, ValueError, KeyError) as error:
-        raise _refusal(checkpoint, error, absence) from None
+    names = load_config(checkpoint).id2label
     if len(names) == 1:
         return ()
     if all(re.fullmatch(r"LABEL_\d+", name) for name in names.values()):
@@ -87,6 +82,20 @@ def label_names(checkpoint: str) -> tuple[str, ...]:
             f"model: {checkpoint!r} must name its labels in config.json, does not. Give --train_file, whose rows do."
         )
     return tuple(names[code] for code in sorted(names))
+
+
+def load_config(checkpoint: str) -> Any:
+    """The configuration of a checkpoint, without its weights.
+
+    Raises:
+        InputError: If there is no such checkpoint, or it cannot be read.
+    """
+    _require_place(checkpoint)
+    absence = None if Path(checkpoint).is_dir() else _hub_error(checkpoint)
+    try:
+        return AutoConfig.from_pretrained(checkpoint, local_files_only=absence is not None)
+    except (OSError, ValueError, KeyError) as error:
+        raise _refusal(checkpoint, error, absence) from None
 
 
 def _labels(task: Task) -> dict[str, Any]:
