@@ -14,6 +14,7 @@ from typing import Any
 from boshnas.baselines import RandomSearcher
 from boshnas.errors import InputError, did_you_mean
 from boshnas.executors import LocalExecutor, run_lock, visible_gpus
+from boshnas.job_memory import job_memory
 from boshnas.loop import Loop, Plan, View, split_budget
 from boshnas.searcher import Searcher
 from boshnas.space_source import SpaceSource
@@ -157,7 +158,7 @@ def check(settings: CampaignSettings) -> Campaign:
         num_initial=initial,
         gpus=gpus,
         num_parallel=settings.parallel or len(gpus) or min(MAX_PARALLEL, os.cpu_count() or 1),
-        source=SpaceSource(space, settings.seed),
+        source=SpaceSource(space, settings.seed, job_memory(worker)),
         documents=Mixture(worker.pretrain.corpus) if worker.pretrain.corpus else None,
     )
 

@@ -37,6 +37,7 @@ class Job(BaseModel):
         seed: Of the training.
         parent: Whose weights to start from, if any.
         settings: What the worker trains and scores on; read by the worker alone.
+        memory_bytes: What its tensors take at most, in pre-training or fine-tuning, whichever is larger; None: unknown.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +49,7 @@ class Job(BaseModel):
     seed: int
     parent: Parent | None = None
     settings: dict[str, JsonValue]
+    memory_bytes: Annotated[int, Field(gt=0)] | None = None
 
 
 class Result(BaseModel):

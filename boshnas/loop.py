@@ -22,10 +22,11 @@ OUT_OF_TIME = "--max-hours is over"
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """An id's architecture, as the store and the workers need it."""
+    """An id's architecture, as the store and the workers need it, and what it takes of memory; None: unknown."""
 
     architecture: Mapping[str, JsonValue]
     parameters: Mapping[str, str | int]
+    memory_bytes: int | None = None
 
 
 class Source(Protocol):
@@ -244,13 +245,15 @@ class Loop:
         ]
 
     def _start(self, trial: Trial) -> None:
+        candidate = self._source.describe(trial.id)
         job = Job(
             number=trial.number,
             id=trial.id,
-            architecture=dict(self._source.describe(trial.id).architecture),
+            architecture=dict(candidate.architecture),
             seed=trial.seed,
             parent=self._parent(trial),
             settings=dict(self._plan.settings),
+            memory_bytes=candidate.memory_bytes,
         )
         self._executor.submit(job, self.job_folder(trial.number))
         self._running.add(trial.number)

@@ -1,6 +1,6 @@
 """The candidates of a design space, as the loop asks for them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,10 +27,18 @@ class SpaceSource:
     """Candidates of a design space; fills the searcher's pool level by level.
 
     Where a level has more members than candidates, local search goes on from them: see `neighbors`.
+
+    Attributes:
+        space: That candidates are members of.
+        seed: Of what is drawn.
+        memory_bytes: What the evaluation of an architecture takes; None: not known.
+        architectures: All that are known, by id.
+        pool: Those that may be proposed.
     """
 
     space: DesignSpace
     seed: int
+    memory_bytes: Callable[[Architecture], int] | None = None
     architectures: dict[str, Architecture] = field(default_factory=dict)
     pool: Pool = field(init=False)
     _opened: dict[int, Sequence[str]] = field(default_factory=dict)  # candidates of the levels
@@ -96,10 +104,11 @@ class SpaceSource:
         return [others[row] for row in dict.fromkeys(rows.ravel().tolist())]
 
     def describe(self, id_: str) -> Candidate:
-        """Architecture and flat parameters; without the latter where the space does not have them."""
+        """Architecture, memory and flat parameters; without the latter where the space does not have them."""
         architecture = self.architectures[id_]
         parameters = layer_parameters(architecture) if id_ in self.pool else {}
-        return Candidate(architecture=architecture.to_model_dict(), parameters=parameters)
+        memory = None if self.memory_bytes is None else self.memory_bytes(architecture)
+        return Candidate(architecture=architecture.to_model_dict(), parameters=parameters, memory_bytes=memory)
 
     def parent(self, id_: str, trained: Sequence[str]) -> tuple[str, float] | None:
         """The trained neighbour with the greatest biased overlap, if that is enough."""

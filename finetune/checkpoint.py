@@ -99,8 +99,25 @@ def save_beside(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fold
         add_code(folder)
 
 
+def load_config(checkpoint: str) -> PreTrainedConfig:
+    """The configuration of a checkpoint, without its weights.
+
+    Raises:
+        InputError: If there is no such checkpoint, or it cannot be read.
+    """
+    config, _ = _own_config(checkpoint)
+    return config
+
+
 def _own_labels(checkpoint: str) -> tuple[list[str], dict[str, bool]]:
-    """Names of a checkpoint's labels in their order, and whether the hub is to be left alone.
+    """Names of a checkpoint's labels in their order, and whether the hub is to be left alone."""
+    config, local = _own_config(checkpoint)
+    names = cast("dict[int, str]", config.id2label)
+    return [names[code] for code in sorted(names)], local
+
+
+def _own_config(checkpoint: str) -> tuple[PreTrainedConfig, dict[str, bool]]:
+    """Configuration of a checkpoint, and whether the hub is to be left alone.
 
     transformers would try for half a minute to reach a hub that does not answer.
     """
@@ -108,7 +125,7 @@ def _own_labels(checkpoint: str) -> tuple[list[str], dict[str, bool]]:
     absence = None if Path(checkpoint).is_dir() else _hub_error(checkpoint)
     local = {"local_files_only": absence is not None}
     try:
-        names = AutoConfig.from_pretrained(checkpoint, **local).id2label
+        return AutoConfig.from_pretrained(checkpoint, **local), local
     except _UNLOADABLE as error:
         if absence is None:
             raise _unloadable(checkpoint, error) from None
@@ -116,7 +133,6 @@ def _own_labels(checkpoint: str) -> tuple[list[str], dict[str, bool]]:
             f"model: {checkpoint!r} is no folder here, and the hub does not give it "
             f"({first_line(absence).rstrip('.')}). Give the folder of a saved checkpoint, or check name and network."
         ) from None
-    return [names[code] for code in sorted(names)], local
 
 
 def _load_tokenizer(checkpoint: str, local: dict[str, bool]) -> PreTrainedTokenizerBase:

@@ -9,13 +9,12 @@ from rich.table import Table
 from transformers import PreTrainedModel
 
 from design_space.architecture import Architecture
+from pretrain.memory import memory_bytes
 from pretrain.throughput import flops_per_token, peak_flops
 
 GPUS = ("A100", "H100", "H200")
 UTILISATION = 0.3  # share of the peak that small encoders reach: an assumption, `result.json` says what was reached
-_STATE_BYTES = 16  # a parameter: weight, gradient and two moments in 32 bits
 _CHECKPOINT_BYTES = 12  # a parameter: weight and two moments
-_ACTIVATION_BYTES = 34  # a token, layer and unit of width, in 16 bits
 _TIMED_SEQUENCES = 4
 _TIMED_STEPS = 3
 
@@ -48,19 +47,6 @@ class Workload:
     def flops_per_token(self) -> float:
         """Of training, forward and backward."""
         return flops_per_token(self.architecture, self.vocab_size, self.block_size, self.mlm_probability)
-
-    def memory_bytes(self, num_params: int) -> int:
-        """Of one device: weights, gradients, moments and activations; logits of the predicted tokens, both ways.
-
-        Reference:
-            Korthikanti et al. 2022, arXiv 2205.05198, equation 1, without the scores that fused attention does not
-            keep.
-        """
-        width = 1 if self.is_half else 2
-        num_tokens = self.num_sequences * self.block_size
-        units = sum(layer.hidden_size for layer in self.architecture.uniform_layers)
-        logits = 3 * 4 * self.mlm_probability * num_tokens * self.vocab_size
-        return int(_STATE_BYTES * num_params + width * _ACTIVATION_BYTES * units * num_tokens + logits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +83,14 @@ def plan(model: PreTrainedModel, workload: Workload, num_steps: int | None, max_
     """
     params = model.num_parameters()
     num_tokens = None if num_steps is None else num_steps * workload.tokens_per_step
+    memory = memory_bytes(
+        model,
+        num_sequences=workload.num_sequences,
+        block_size=workload.block_size,
+        mlm_probability=workload.mlm_probability,
+        is_half=workload.is_half,
+        device="cuda" if torch.cuda.is_available() else "cpu",
+    )
     speed = _measured_speed(model, workload)
     hours = {"this machine": (max_seconds or 0.0) / 3600 if num_tokens is None else num_tokens / speed / 3600}
     if num_tokens is not None:
@@ -107,7 +101,7 @@ def plan(model: PreTrainedModel, workload: Workload, num_steps: int | None, max_
         num_steps=num_steps,
         num_tokens=num_tokens,
         params=params,
-        memory_gib=workload.memory_bytes(params) / 2**30,
+        memory_gib=memory / 2**30,
         disk_gib=(_CHECKPOINT_BYTES + 4) * params / 2**30,
         hours=hours,
         tokens_per_s_here=speed,

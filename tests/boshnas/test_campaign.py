@@ -14,6 +14,7 @@ from boshnas import campaign as campaign_module
 from boshnas.campaign import Campaign, CampaignSettings, check, open_store, params_of, prepare, run
 from boshnas.executors import LocalExecutor, run_lock
 from boshnas.job import Job, Progress, Result
+from boshnas.job_memory import job_memory
 from boshnas.store import SCHEMA_NUMBER, STORE_FILE, STUDY_NAME, Store
 from boshnas.trial import Decision, Status, Trial
 from design_space.architecture import Architecture
@@ -94,6 +95,14 @@ def test_check_refuses(settings: CampaignSettings, changes: dict[str, Any], mess
         check(replace(settings, **changes))
     assert type(caught.value).__name__ == "InputError"
     assert "\n" not in str(caught.value)
+
+
+def test_every_candidate_has_a_figure_of_its_memory(settings: CampaignSettings):
+    campaign = check(settings)
+    first, *_, last = campaign.source.pool.ids
+    for id_ in (first, last):
+        expected = job_memory(campaign.worker)(campaign.source.architectures[id_])
+        assert campaign.source.describe(id_).memory_bytes == expected > 0
 
 
 def test_check_refuses_a_folder_without_tasks(settings: CampaignSettings, tmp_path: Path):

@@ -15,6 +15,7 @@ JOB = Job(
     seed=5,
     parent=Parent(id="def", checkpoint="/x", overlap=0.8),
     settings={"tasks": ["cola"], "rate": 1e-5},
+    memory_bytes=123_456,
 )
 RESULT = Result(number=3, id="abc", status=Status.FINISHED, score=1 / 3, details={"loss": None})
 
@@ -44,6 +45,7 @@ def test_refuses_an_absent_file(tmp_path: Path):
     [
         ({"extra": 1}, "extra: Extra inputs are not permitted"),
         ({"number": "x"}, "number: Input should be a valid integer"),
+        ({"memory_bytes": 0}, "memory_bytes: Input should be greater than 0"),
         ({"parent": {"id": "d", "checkpoint": "/x", "overlap": 2}}, r"parent\.overlap: .* less than or equal to 1"),
     ],
 )

@@ -113,7 +113,8 @@ class FakeSource:
         return [FINE[row] for row in rng.permutation(NUM_FINE)[: self.num_refined]]
 
     def describe(self, id_: str) -> Candidate:
-        return Candidate(architecture={"name": id_}, parameters={"name": id_} if id_ in ROWS else {})
+        parameters = {"name": id_} if id_ in ROWS else {}
+        return Candidate(architecture={"name": id_}, parameters=parameters, memory_bytes=crc32(id_.encode()))
 
     def parent(self, id_: str, trained: Sequence[str]) -> tuple[str, float] | None:
         self.asked_parents.append((id_, list(trained)))
@@ -222,13 +223,14 @@ def test_every_level_gets_its_budget_with_its_own_candidates(tmp_path: Path):
     assert stored(tmp_path) == trials
 
 
-def test_jobs_carry_seed_settings_architecture_and_their_folder(tmp_path: Path):
+def test_jobs_carry_seed_settings_architecture_memory_and_their_folder(tmp_path: Path):
     run = Run(tmp_path)
     trials = run.run()
     assert [(job.number, job.id) for job in run.executor.jobs] == [(trial.number, trial.id) for trial in trials]
     for job, folder in zip(run.executor.jobs, run.executor.folders, strict=True):
         assert job.architecture == {"name": job.id}
         assert job.settings == {"tasks": ["cola"]}
+        assert job.memory_bytes == crc32(job.id.encode())
         assert job.seed == 5
         assert folder == tmp_path / "jobs" / f"{job.number:05d}" == job_folder(tmp_path, job.number)
 

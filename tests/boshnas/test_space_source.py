@@ -152,6 +152,13 @@ def test_describe_gives_the_model_dict_and_parameters_that_the_store_accepts(spa
         assert all(value in choices[name] for name, value in candidate.parameters.items())
 
 
+def test_describe_tells_the_memory_where_it_can_be_reckoned(space: DesignSpace):
+    source = SpaceSource(space, 0, memory_bytes=num_parameters)
+    for id_ in source.pool.ids[:3]:
+        assert source.describe(id_).memory_bytes == num_parameters(source.architectures[id_])
+        assert SpaceSource(space, 0).describe(id_).memory_bytes is None
+
+
 def test_describe_leaves_out_the_parameters_that_the_space_lacks(space: DesignSpace):
     source = SpaceSource(space, 0)
     source.add(preset("bert_mini"))
