@@ -3,12 +3,12 @@
 usage: python benchmarks/mfac_quality.py DATA CHECKPOINT [--seeds 5] [--num-grads 256] [--qqp-rows 5000]
                                          [--questions 2400] [--scored 1000] [--runs runs/mfac_quality] [--out FILE.md]
 
-DATA is a folder with `qqp` and `squad_v2`. Settings as published for BERT-mini (DESIGN, section 5): QQP 5 epochs,
-batch 32, 128 tokens; SQuAD v2 2 epochs, batch 12, 384 tokens, stride 128; learning rate 1e-4 for both optimizers, λ
-1e-6. The window is the one thing that differs: the published one of 1,024 gradients is longer than these runs have
-steps to fill. As the mean is over the whole window, a step is about m · g / |g|² long: a window of 256 makes it a
-quarter of the published length. So M-FAC runs once more with the rate times 1,024 / m. Rows are drawn once; the seeds
-draw head, order and dropout. `--runs` keeps a file a run, so that a stopped benchmark goes on where it was.
+DATA is a folder with `qqp` and `squad_v2`. Settings are those published for BERT-mini (the model cards of M-FAC's
+authors): QQP 5 epochs, batch 32, 128 tokens; SQuAD v2 2 epochs, batch 12, 384 tokens, stride 128; learning rate 1e-4
+for both optimizers, λ 1e-6. The window is the one thing that differs: the published one of 1,024 gradients is longer
+than these runs have steps to fill. As the mean is over the whole window, a step is about m · g / |g|² long: a window of
+256 makes it a quarter of the published length. So M-FAC runs once more with the rate times 1,024 / m. Rows are drawn
+once; the seeds draw head, order and dropout. `--runs` keeps a file a run, so that a stopped benchmark goes on.
 """
 
 import contextlib
