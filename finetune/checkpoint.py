@@ -18,7 +18,7 @@ from design_space.model.modeling_flexibert import FlexiBertPreTrainedModel
 from finetune.heads.by_problem import model_class
 from finetune.messages import silence
 from finetune.tasks import Problem, Task
-from finetune.tuning.delta import apply_delta, is_delta, read_delta
+from finetune.tuning.delta import TUNING_FILE, apply_delta, is_delta, read_delta
 
 _logger = logging.getLogger(__name__)
 
@@ -53,7 +53,12 @@ def load_checkpoint(
         config = AutoConfig.from_pretrained(checkpoint, **_labels(task), **local)
         _require_kind(checkpoint, config, task)
         model, loaded = model_class(task).from_pretrained(
-            checkpoint, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **local
+            checkpoint,
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **local,
         )
     except InputError:
         raise
@@ -148,6 +153,11 @@ def _load_tokenizer(checkpoint: str, local: dict[str, bool]) -> PreTrainedTokeni
 def _load_delta(folder: str, task: Task, needs_head: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The base model with what was trained beside it."""
     base = read_delta(folder).base_model
+    if Path(base).is_absolute() and not Path(base).is_dir():
+        raise InputError(
+            f"model: {folder!r} was trained beside {base!r}, which is not there. Put it back, or write its new place "
+            f"into {Path(folder, TUNING_FILE)}."
+        )
     if not needs_head:
         raise InputError(
             f"model: {folder!r} holds what was trained beside {base!r}, which is not trained further. Give that, or "

@@ -21,14 +21,17 @@ class PeakMemory:
         self._before: int | None = 0
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
+            self._before = torch.cuda.memory_allocated(device)
         else:
             self._before = _resident("VmRSS") if _reset() else None
 
     def num_bytes(self) -> int | None:
-        """The greatest value since then, on a CPU above what there was; None where the system does not tell."""
-        if self._device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._device)
-        return None if self._before is None else max(0, _resident("VmHWM") - self._before)
+        """The greatest value since then above what there was; None where the system does not tell."""
+        if self._before is None:
+            return None
+        is_cuda = self._device.type == "cuda"
+        most = torch.cuda.max_memory_allocated(self._device) if is_cuda else _resident("VmHWM")
+        return max(0, most - self._before)
 
 
 def _reset() -> bool:

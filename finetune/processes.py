@@ -5,7 +5,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 import torch
@@ -18,16 +19,13 @@ Found = TypeVar("Found")
 _ORPHAN_EXIT_CODE = 3
 
 
-def in_processes(
-    do: Callable[[Item], Found], items: Iterable[Item], num_parallel: int, *, afresh: bool = False
-) -> list[Found]:
+def in_processes(do: Callable[[Item], Found], items: Iterable[Item], num_parallel: int) -> list[Found]:
     """Do some pieces of work in other processes, some at a time, each with its share of the threads.
 
     Args:
         do: Can be pickled.
         items: What it is called with, one after the other.
         num_parallel: Processes at a time.
-        afresh: Give each piece a process of its own, whose memory holds nothing of the one before.
 
     Returns:
         What it returned, in the order of the items.
@@ -35,24 +33,47 @@ def in_processes(
     Raises:
         Exception: The first that is raised in a process; the others are ended.
     """
-    threads = max(1, torch.get_num_threads() // num_parallel)
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        num_parallel,
-        mp_context=spawn,
-        initializer=_begin,
-        initargs=(threads,),
-        max_tasks_per_child=1 if afresh else None,
-    ) as pool:
+    with _pool(num_parallel, num_parallel) as pool:
         running = [pool.submit(do, item) for item in items]
         try:
             for done in as_completed(running):
                 done.result()
         except BaseException:
-            for worker in multiprocessing.active_children():
-                worker.kill()
+            _end_workers()
             raise
     return [done.result() for done in running]
+
+
+def each_alone(do: Callable[[Item], Found], items: Iterable[Item], num_parallel: int) -> list[Found | None]:
+    """As `in_processes`, each piece in a process of its own; None where that died, as of too little memory."""
+
+    def in_a_process(item: Item) -> Found | None:
+        with _pool(1, num_parallel) as pool:
+            try:
+                return pool.submit(do, item).result()
+            except BrokenProcessPool:
+                return None
+
+    with ThreadPoolExecutor(num_parallel) as waiting:
+        running = [waiting.submit(in_a_process, item) for item in items]
+        try:
+            return [done.result() for done in running]
+        except BaseException:
+            for one in running:
+                one.cancel()
+            _end_workers()
+            raise
+
+
+def _pool(num_workers: int, num_parallel: int) -> ProcessPoolExecutor:
+    threads = max(1, torch.get_num_threads() // num_parallel)
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(num_workers, mp_context=spawn, initializer=_begin, initargs=(threads,))
+
+
+def _end_workers() -> None:
+    for worker in multiprocessing.active_children():
+        worker.kill()
 
 
 def _begin(num_threads: int) -> None:

@@ -95,7 +95,9 @@ def run_seeds(
     """
     done: dict[int, RunOutcome] = {}
     if folder is not None:
-        _keep_setting(setting, folder, resume)
+        if resume:
+            require_same(setting, folder)
+        _keep_setting(setting, folder)
         done = read_runs(folder, seeds, needs_model=setting.trains) if resume else {}
         if setting.arguments.process_index == 0:
             if done:
@@ -153,19 +155,25 @@ def read_runs(folder: Path, seeds: Sequence[int], *, needs_model: bool = True) -
     return done
 
 
-def _keep_setting(setting: Setting, folder: Path, resume: bool) -> None:
-    """Write the setting; where runs go on, refuse one that differs from what is there."""
+def require_same(setting: Setting, folder: Path) -> None:
+    """Refuse to go on with runs of another setting.
+
+    Raises:
+        InputError: With the first setting that differs.
+    """
     file = folder / SETTING_FILE
-    given = setting.to_json()
-    if resume and file.exists():
-        if differs := difference(json.loads(file.read_text(encoding="utf-8")), given):
+    if file.exists() and any(folder.glob(_RUN_FILE.format(seed="*"))):
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        if differs := difference(kept, setting.to_json()):
             raise InputError(f"--resume: {folder} holds runs with {differs}. Give the same, or another --output_dir.")
-        return
-    if setting.arguments.process_index > 0:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with written_whole(file) as opened:
-        opened.write(json.dumps(given, indent=1).encode())
+
+
+def _keep_setting(setting: Setting, folder: Path) -> None:
+    """Write the setting."""
+    if setting.arguments.process_index == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        with written_whole(folder / SETTING_FILE) as opened:
+            opened.write(json.dumps(setting.to_json(), indent=1).encode())
 
 
 def _run(setting: Setting, seed: int, scratch: Path, keeps_model: bool) -> RunOutcome:

@@ -112,6 +112,10 @@ def _load(
         if task.is_regression:
             _start_at_mean(model, rows)
         tune(model, tuning)
+        if tuning.method != FULL:
+            trained, total = num_trained(model), model.num_parameters()
+            told = "%s: %s of %s parameters are trained, %.2f %%."
+            _logger.info(told, tuning.method, f"{trained:,}", f"{total:,}", 100 * trained / total)
     head = head_for(task, tokenizer, within_positions(reading, model))
     head.prepare(model)
     return model, head

@@ -10,7 +10,8 @@ from design_space.files import folder_written_whole
 from finetune.checkpoint import label_names, load_checkpoint, save_beside
 from finetune.commands.parser import Parser
 from finetune.tasks import Problem, Task
-from finetune.tuning.delta import is_delta, merge, read_delta
+from finetune.tuning.delta import is_delta, read_delta, require_mergeable
+from finetune.tuning.lora import merge_lora
 
 
 def merge_folder(arguments: Sequence[str]) -> None:
@@ -28,10 +29,11 @@ def merge_folder(arguments: Sequence[str]) -> None:
     if not is_delta(folder):
         raise InputError(f"merge: {folder} must hold what light-weight tuning left, does not. Give such a folder.")
     delta = read_delta(folder)
+    require_mergeable(delta.tuning)
     problem = Problem(delta.problem)
     labels = label_names(str(folder)) if problem is Problem.CLASSIFICATION else ()
     model, tokenizer = load_checkpoint(str(folder), Task("merged", (), labels, problem=problem), needs_head=True)
-    merge(model, delta.tuning)
+    merge_lora(model)
     with folder_written_whole(target) as scratch:
         model.save_pretrained(scratch)
         save_beside(model, tokenizer, scratch)

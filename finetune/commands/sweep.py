@@ -4,26 +4,29 @@ import json
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from pathlib import Path
 
-from design_space.errors import InputError
+import torch
+
+from design_space.errors import InputError, first_line
 from design_space.files import require_writable, written_whole
 from finetune.commands.checks import OF_TUNINGS
 from finetune.commands.flags import translate
 from finetune.commands.parser import Parser
-from finetune.commands.task import parse, train
+from finetune.commands.task import Command, parse, setting_of, train
 from finetune.messages import silence
 from finetune.outcomes.file import to_json
 from finetune.outcomes.repeats import SettingOutcome
 from finetune.outcomes.sweep import draw, sweep_table
 from finetune.output_folder import output_folder
-from finetune.processes import in_processes
+from finetune.processes import each_alone
+from finetune.runs import require_same
 from finetune.source import find_source
 from pretrain.callbacks import DivergedError
 from pretrain.command_line import is_value
 
+_DIED = "its process died, perhaps of too little memory"
 JSON_FILE, TABLE_FILE, PLOT_FILE = "sweep.json", "sweep.md", "sweep.png"
 _EXAMPLE = (
     "python -m finetune sweep --optim adamw,mfac --optim_args mfac:num_grads=64 --tuning full,adapter,lora "
@@ -59,21 +62,10 @@ def run_sweep(words: Sequence[str]) -> None:
     if (folder / JSON_FILE).exists() and not given.resume:
         raise InputError(f"--output_dir: {folder} holds a sweep already. Give another folder, or --resume.")
     require_writable(folder)
-    for_some = _for_some(combinations)
-    commands = [
-        [*_taken(of_all, one.tuning, for_some), *one.flags, "--output_dir", str(folder / one.name)]
-        + (["--resume"] if given.resume else [])
-        for one in combinations
-    ]
-    with silence():  # the processes tell it
-        for command in commands:
-            config, _ = parse(command)
-        find_source(config)
+    commands = _commands(combinations, of_all, folder, given.resume)
     with output_folder(folder):
-        ended = in_processes(
-            partial(_try, num_all=len(commands)), list(enumerate(commands, 1)), given.parallel, afresh=True
-        )
-        found = {one.name: end for one, end in zip(combinations, ended, strict=True)}
+        ended = each_alone(_try, commands, given.parallel)
+        found = {one.name: end or _DIED for one, end in zip(combinations, ended, strict=True)}
         outcomes = {name: end for name, end in found.items() if isinstance(end, SettingOutcome)}
         failed = {name: end for name, end in found.items() if isinstance(end, str)}
         if not outcomes:
@@ -84,6 +76,8 @@ def run_sweep(words: Sequence[str]) -> None:
         sys.stderr.write(f"plot: {folder / PLOT_FILE}\n")
     else:
         sys.stderr.write("no plot: it needs matplotlib. Run: pip install matplotlib\n")
+    if failed:
+        sys.stderr.write(f"left out: {len(failed)} of {len(found)} combinations\n")
     sys.stderr.write(
         f"results: {folder / JSON_FILE}; of each combination: {folder / '<combination>' / 'result.json'}\n"
     )
@@ -100,7 +94,7 @@ def _parser() -> Parser:
     parser.add_argument("--optim", default="adamw", help="names separated by commas, as --optim of one task takes them")
     parser.add_argument("--optim_args", default="", help="NAME:ARGUMENTS of some of them, separated by ';'")
     parser.add_argument("--tuning", default="full", help="ways of tuning separated by commas")
-    parser.add_argument("--learning_rate", default="", help="rates separated by commas; each tuning's own where absent")
+    parser.add_argument("--learning_rate", help="rates separated by commas; each tuning's own where absent")
     parser.add_argument("--output_dir", required=True, help="folder for the table, the plot, and a folder each")
     parser.add_argument("--resume", action="store_true", help="take the runs that --output_dir holds as done")
     parser.add_argument("--parallel", type=int, default=1, help="combinations at a time")
@@ -108,22 +102,21 @@ def _parser() -> Parser:
     return parser
 
 
-def _combinations(optimizers: str, optim_args: str, tunings: str, rates: str) -> list[Combination]:
+def _combinations(optimizers: str, optim_args: str, tunings: str, rates: str | None) -> list[Combination]:
     """Every optimizer with every tuning and every rate."""
-    names, ways, learning_rates = (_listed(text) for text in (optimizers, tunings, rates))
+    names, ways = _listed("optim", optimizers), _listed("tuning", tunings)
+    learning_rates = [""] if rates is None else _listed("learning_rate", rates)
     arguments = {}
     for part in optim_args.split(";") if optim_args else ():
         name, colon, value = part.partition(":")
-        if not colon or name.strip() not in names:
+        if not colon or name.strip() not in names or name.strip() in arguments:
             raise InputError(
-                f"--optim_args: must be NAME:ARGUMENTS with a name of --optim ({', '.join(names)}), "
+                f"--optim_args: must be NAME:ARGUMENTS with a name of --optim ({', '.join(names)}) once, "
                 f"got {part.strip()!r}. Write mfac:num_grads=64."
             )
         arguments[name.strip()] = value.strip()
-    if not names or not ways:  # given, and empty
-        raise InputError("--optim and --tuning: must name at least one each. Leave a flag out for its default.")
     made = []
-    for optimizer, tuning, rate in product(names, ways, learning_rates or [""]):
+    for optimizer, tuning, rate in product(names, ways, learning_rates):
         flags = ["--optim", optimizer, "--tuning", tuning]
         flags += ["--optim_args", arguments[optimizer]] if optimizer in arguments else []
         flags += ["--learning_rate", rate] if rate else []
@@ -131,8 +124,12 @@ def _combinations(optimizers: str, optim_args: str, tunings: str, rates: str) ->
     return made
 
 
-def _listed(text: str) -> list[str]:
-    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+def _listed(flag: str, text: str) -> list[str]:
+    """What stands between commas, each once."""
+    parts = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not parts:
+        raise InputError(f"--{flag}: must name at least one, got {text!r}. Leave it out for its default.")
+    return parts
 
 
 def _for_some(combinations: Sequence[Combination]) -> set[str]:
@@ -158,18 +155,36 @@ def _taken(words: Sequence[str], tuning: str, for_some: Collection[str]) -> list
     return taken
 
 
-def _try(numbered: tuple[int, list[str]], num_all: int) -> SettingOutcome | str:
+def _commands(combinations: Sequence[Combination], of_all: Sequence[str], folder: Path, resume: bool) -> list[Command]:
+    """What each combination runs, checked as far as can be before anything is run."""
+    for_some, commands = _for_some(combinations), []
+    with silence():  # the processes tell it
+        for one in combinations:
+            words = [*_taken(of_all, one.tuning, for_some), *one.flags, "--output_dir", str(folder / one.name)]
+            commands.append(parse([*words, "--resume"] if resume else words))
+        if not commands[0].trains:
+            raise InputError("sweep: must train, which --do_eval and --do_predict alone do not. Give --do_train.")
+        source = find_source(commands[0].config, with_test=commands[0].arguments.do_predict)
+        for one, command in zip(combinations, commands, strict=True):
+            require_same(setting_of(command, source), folder / one.name)
+    return commands
+
+
+def _try(command: Command) -> SettingOutcome | str:
     """Run one combination; why it could not be, where it could not."""
-    number, command = numbered
-    config_flags = command[command.index("--optim") : command.index("--output_dir")]
-    sys.stderr.write(f"{number} of {num_all}: {' '.join(config_flags)}\n")
+    name = Path(command.arguments.output_dir).name
+    sys.stderr.write(f"{name}\n")
     try:
         outcome = train(command)
     except (InputError, DivergedError) as error:
-        sys.stderr.write(f"{number} of {num_all}: left out: {error}\n")
-        return str(error)
-    assert outcome is not None
-    return outcome
+        reason = str(error)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        reason = f"out of memory: {first_line(error)}"
+    else:
+        assert outcome is not None
+        return outcome
+    sys.stderr.write(f"{name}: left out: {reason}\n")
+    return reason
 
 
 def _keep(outcomes: dict[str, SettingOutcome], failed: dict[str, str], folder: Path) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from design_space.errors import InputError
@@ -17,59 +17,87 @@ from finetune.outcomes.table import seeds_table
 from finetune.output_folder import RESULT_FILE, output_folder
 from finetune.predict import predict, write_predictions
 from finetune.runs import MODEL_FOLDER, Setting, run_seeds
-from finetune.source import find_source, reading
+from finetune.source import Source, find_source, reading
 from finetune.tasks import Problem
 from finetune.train import finetune
+from finetune.tuning.settings import FULL
 from pretrain.command_line import FlagParser
 
 EXAMPLE = "python -m finetune --model_name_or_path tiny --task_name mrpc --data my-glue/ --num_runs 5 --output_dir out"
 PREDICTIONS_FILE = "predictions.tsv"
 
 
+@dataclass(frozen=True)
+class Command:
+    """What a command line asks for.
+
+    Attributes:
+        config: Flags of this project.
+        arguments: Of the Trainer.
+        trains: Whether it trains; else a checkpoint is scored or predicts as it is.
+    """
+
+    config: FinetuneConfig
+    arguments: FinetuneArguments
+    trains: bool
+
+
 def run_task(words: Sequence[str]) -> None:
     """Read the flags, run, and show the result."""
-    config, training = parse(words)
-    outcome = train(words)
+    command = parse(words)
+    training = command.arguments
+    outcome = train(command)
     if outcome is None or training.process_index > 0:
         return
-    show([outcome], seeds_table(outcome), config.json)
+    show([outcome], seeds_table(outcome), command.config.json)
     if training.output_dir:
         folder = Path(training.output_dir)
-        model = f"; the best run's model: {folder / MODEL_FOLDER}" if outcome.setting["trains"] else ""
+        model = f"; the best run's model: {folder / MODEL_FOLDER}" if command.trains else ""
         sys.stderr.write(f"results: {folder / RESULT_FILE}{model}\n")
 
 
-def parse(words: Sequence[str]) -> tuple[FinetuneConfig, FinetuneArguments]:
-    """The flags, checked.
+def parse(words: Sequence[str]) -> Command:
+    """Read the flags, and check them.
 
     Raises:
-        InputError: If one is unknown or its value not allowed.
+        InputError: If one is unknown, its value not allowed, or of no use.
     """
     parser = FlagParser((FinetuneConfig, FinetuneArguments), "python -m finetune", EXAMPLE)
     config, training = parser.parse(words)
     check(config, training)
-    return config, training
+    trains = training.do_train or not (training.do_predict or _asks_to_score(words))
+    if not trains:
+        for name, is_given in (("autotune", config.autotune), ("tuning", training.tuning != FULL)):
+            if is_given:
+                raise InputError(
+                    f"--{name}: must train, which --do_eval and --do_predict alone do not. Give --do_train."
+                )
+    return Command(config, training, trains)
 
 
-def train(words: Sequence[str]) -> SettingOutcome | None:
-    """Do what the flags say, and keep the result where they say; None where rows were predicted alone.
+def setting_of(command: Command, source: Source) -> Setting:
+    """What is run on some rows."""
+    return Setting(
+        checkpoint=command.config.model_name_or_path,
+        source=source,
+        arguments=command.arguments,
+        reading=reading(command.config, source.task),
+        trains=command.trains,
+    )
+
+
+def train(command: Command) -> SettingOutcome | None:
+    """Do what is asked, and keep the result where it is to be; None where rows were predicted alone.
 
     Raises:
-        InputError: If a flag, the rows or the checkpoint are not what they must be.
+        InputError: If the rows or the checkpoint are not what they must be.
         DivergedError: If a run diverges.
     """
-    config, training = parse(words)
+    config, training = command.config, command.arguments
     seeds = seeds_of(config, training)
-    setting = Setting(
-        checkpoint=config.model_name_or_path,
-        source=(source := find_source(config, with_test=training.do_predict)),
-        arguments=training,
-        reading=reading(config, source.task),
-        trains=training.do_train or not (training.do_predict or _asks_to_score(words)),
-    )
+    source = find_source(config, with_test=training.do_predict)
+    setting = setting_of(command, source)
     _check_rows(setting)
-    if config.autotune and not setting.trains:
-        raise InputError("--autotune: must train, which --do_eval and --do_predict alone do not. Give --do_train.")
     folder = Path(training.output_dir) if training.output_dir else None
     with (
         output_folder(folder, training.process_index == 0),

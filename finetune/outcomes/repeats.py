@@ -41,8 +41,8 @@ class RunOutcome:
             subset.
         num_parameters: Of the model with what was added to it; None where it is not known.
         num_trained: Those that were trained; None where it is not known.
-        peak_memory_bytes: Of the GPU, else what the process held more than before the model was loaded; None where the
-            system does not tell.
+        peak_memory_bytes: What the GPU, or else the process, held more than before the model was loaded; None where
+            the system does not tell.
 
     Raises:
         InputError: If a value is not finite or outside its range, or an interval belongs to nothing.

@@ -73,7 +73,7 @@ def _word(outcome: SettingOutcome, name: str) -> str:
 
 
 def _costs(outcome: SettingOutcome) -> list[str]:
-    """Cells of what a combination costs; the first run of a process tells its memory best."""
+    """Cells of what a combination costs: of memory the most of its runs, of time their mean."""
     run: RunOutcome = outcome.runs[0]
     trained = ""
     if run.num_trained is not None and run.num_parameters:

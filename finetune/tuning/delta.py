@@ -18,7 +18,6 @@ from transformers import PreTrainedModel
 
 from design_space.errors import InputError, first_line
 from design_space.files import written_whole
-from finetune.tuning.lora import merge_lora
 from finetune.tuning.settings import Tuning
 from finetune.tuning.tune import tune
 from finetune.tuning.virtual_tokens import VirtualTokens
@@ -119,18 +118,17 @@ def apply_delta(model: PreTrainedModel, folder: str | Path) -> None:
         tensor.copy_(kept[name])
 
 
-def merge(model: PreTrainedModel, tuning: Tuning) -> None:
-    """Make a tuned model a plain one of its class.
+def require_mergeable(tuning: Tuning) -> None:
+    """Refuse ways of tuning after which the base model with other weights does not compute the same.
 
     Raises:
-        InputError: If what was added is no change of the base model's weights.
+        InputError: With the way of tuning.
     """
     if tuning.method not in _MERGEABLE:
         raise InputError(
             f"merge: is for {', '.join(_MERGEABLE)}, this was tuned by {tuning.method}, which computes what no weight "
             "of the base model can. Use the folder as it is."
         )
-    merge_lora(model)
 
 
 def _settle(model: PreTrainedModel) -> None:

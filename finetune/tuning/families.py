@@ -71,7 +71,8 @@ def family_of(model: PreTrainedModel, method: str) -> Family:
     """
     kind = model.config.model_type
     if kind not in FAMILIES:
-        raise InputError(f"--tuning {method}: is for {', '.join(FAMILIES)} models, got a {kind} model. Take 'full'.")
+        known = ", ".join(FAMILIES)
+        raise InputError(f"--tuning {method}: is for models of {known}, got {kind}. Take 'full', 'head' or 'bitfit'.")
     return FAMILIES[kind]
 
 

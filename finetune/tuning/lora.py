@@ -6,9 +6,10 @@ Reference:
 
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
+from torch import nn
 from transformers import PreTrainedModel
 
-from design_space.errors import InputError, first_line
+from design_space.errors import InputError
 from finetune.tuning.families import FLEXIBERT, family_of, operations, parts
 from finetune.tuning.settings import Tuning
 
@@ -19,17 +20,20 @@ def add_lora(model: PreTrainedModel, tuning: Tuning) -> None:
     Raises:
         InputError: If a target is not there, the model's kind is not known, or a FlexiBERT layer has no weights.
     """
-    targets = list(tuning.lora_target_modules or family_of(model, tuning.method).queries_and_values)
+    ends = tuning.lora_target_modules or family_of(model, tuning.method).queries_and_values
     if model.config.model_type == FLEXIBERT:
         _require_weights(model)
-    for target in targets:
-        if not any(True for _ in parts(model, target)):
-            raise InputError(f"--lora_target_modules: {target!r} must end the name of a linear layer, ends none.")
-    config = LoraConfig(r=tuning.lora_rank, lora_alpha=tuning.lora_alpha, target_modules=targets)
-    try:
-        inject_adapter_in_model(config, model)
-    except ValueError as error:
-        raise InputError(f"--lora_target_modules: {first_line(error).rstrip('.')}. Name linear layers.") from None
+    layers = [name for name, part in model.named_modules() if isinstance(part, nn.Linear) and not _is_head(model, name)]
+    targets = []
+    for end in ends:
+        found = [name for name in layers if f".{name}".endswith(f".{end}")]
+        if not found:
+            raise InputError(
+                f"--lora_target_modules: {end!r} must end the name of a linear layer below the head, ends none. "
+                f"Give some of {', '.join(sorted({name.split('.')[-1] for name in layers}))}."
+            )
+        targets += found
+    inject_adapter_in_model(LoraConfig(r=tuning.lora_rank, lora_alpha=tuning.lora_alpha, target_modules=targets), model)
 
 
 def merge_lora(model: PreTrainedModel) -> None:
@@ -38,6 +42,11 @@ def merge_lora(model: PreTrainedModel) -> None:
     for name, part in added:
         part.merge()
         model.set_submodule(name, part.get_base_layer())
+
+
+def _is_head(model: PreTrainedModel, name: str) -> bool:
+    """Whether a part is of the head, which is trained whole."""
+    return hasattr(model, model.base_model_prefix) and not name.startswith(f"{model.base_model_prefix}.")
 
 
 def _require_weights(model: PreTrainedModel) -> None:

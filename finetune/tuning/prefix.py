@@ -31,11 +31,11 @@ def add_prefixes(model: PreTrainedModel, tuning: Tuning) -> None:
     """Let every attention see learnt keys and values before those of the text.
 
     Raises:
-        InputError: If a layer has no keys or attention of another form, the model's kind is not known, or there are as
-            many virtual tokens as the model has positions.
+        InputError: If a layer has no keys or attention of another form, the model's kind is not known, or there are
+            almost as many virtual tokens as the model has positions.
     """
-    require_room(model, tuning)
     family = family_of(model, tuning.method)
+    require_room(model, tuning)
     if family.attention is None:
         raise InputError(f"--tuning prefix: is not defined for {model.config.model_type}, whose attention is its own.")
     if model.config.model_type == FLEXIBERT:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from finetune.tuning.families import encoder_of
+from finetune.tuning.families import encoder_of, family_of
 from finetune.tuning.settings import Tuning
 from finetune.tuning.virtual_tokens import VirtualTokens, prompt_tokens, require_room
 
@@ -24,8 +24,9 @@ def add_prompt(model: PreTrainedModel, tuning: Tuning) -> None:
     """Let the encoder read learnt vectors before each text.
 
     Raises:
-        InputError: If there are as many of them as the model has positions.
+        InputError: If the model's kind is not known, or they leave a text no positions.
     """
+    family_of(model, tuning.method)
     require_room(model, tuning)
     encoder = encoder_of(model)
     embeddings = model.get_input_embeddings()

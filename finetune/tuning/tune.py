@@ -1,6 +1,5 @@
 """Make a model ready for a way of tuning: what is added to it, and what of it is trained."""
 
-import logging
 from collections.abc import Callable, Iterator
 
 from torch import nn
@@ -8,13 +7,10 @@ from transformers import PreTrainedModel
 
 from design_space.errors import InputError
 from finetune.tuning.adapter import add_adapters
-from finetune.tuning.families import encoder_of
 from finetune.tuning.lora import add_lora
 from finetune.tuning.prefix import add_prefixes
 from finetune.tuning.prompt import add_prompt
 from finetune.tuning.settings import FULL, Tuning
-
-_logger = logging.getLogger(__name__)
 
 
 def tune(model: PreTrainedModel, tuning: Tuning) -> None:
@@ -36,17 +32,11 @@ def tune(model: PreTrainedModel, tuning: Tuning) -> None:
     for part in head_parts(model):
         part.requires_grad_(True)
     model.train(model.training)  # what was added, too
-    trained, total = num_trained(model), model.num_parameters()
-    if not trained:
+    if not num_trained(model):
         kind = model.config.model_type
-        raise InputError(f"--tuning {tuning.method}: {kind} has nothing that it would train. Take another way.")
-    _logger.info(
-        "%s: %s of %s parameters are trained, %.2f %%.",
-        tuning.method,
-        f"{trained:,}",
-        f"{total:,}",
-        100 * trained / total,
-    )
+        raise InputError(
+            f"--tuning {tuning.method}: is not defined for {kind}, which has none of its own. Take 'full'."
+        )
 
 
 def num_trained(model: nn.Module) -> int:
@@ -55,28 +45,31 @@ def num_trained(model: nn.Module) -> int:
 
 
 def head_parts(model: PreTrainedModel) -> Iterator[nn.Module]:
-    """What stands on the encoder, and the pooler in it; of an encoder-decoder nothing."""
-    if model.config.is_encoder_decoder:
+    """What stands on the base model with weights of its own, and the pooler in it; of a T5 that writes nothing."""
+    base = getattr(model, model.base_model_prefix, None)
+    if base is None:
         return
-    encoder = encoder_of(model)
-    yield from (part for part in model.children() if part is not encoder)
-    if isinstance(pooler := getattr(encoder, "pooler", None), nn.Module):
+    of_base = {id(parameter) for parameter in base.parameters()}
+    for part in model.children():
+        if of_base.isdisjoint(map(id, part.parameters())):
+            yield part
+    if isinstance(pooler := getattr(base, "pooler", None), nn.Module):
         yield pooler
 
 
-def _train_output(model: PreTrainedModel, _: Tuning) -> None:
-    """The head; of an encoder-decoder the projection to the vocabulary, where it is not the embeddings."""
-    output = model.get_output_embeddings() if model.config.is_encoder_decoder else None
-    embeddings = model.get_input_embeddings()
-    if isinstance(output, nn.Module) and output.weight is not embeddings.weight:
-        output.requires_grad_(True)
+def _add_nothing(_: PreTrainedModel, __: Tuning) -> None:
+    """For the head alone."""
 
 
 def _train_biases(model: PreTrainedModel, _: Tuning) -> None:
     """As Ben Zaken, Ravfogel, Goldberg 2021, arXiv 2106.10199."""
-    for name, parameter in model.named_parameters():
-        if name.endswith("bias") and "relative_attention_bias" not in name:
-            parameter.requires_grad_(True)
+    biases = [parameter for name, parameter in model.base_model.named_parameters() if name.endswith(".bias")]
+    if not biases:
+        raise InputError(
+            f"--tuning bitfit: is not defined for {model.config.model_type}, which has no biases. Take 'full'."
+        )
+    for bias in biases:
+        bias.requires_grad_(True)
 
 
 _METHODS: dict[str, Callable[[PreTrainedModel, Tuning], None]] = {
@@ -84,6 +77,6 @@ _METHODS: dict[str, Callable[[PreTrainedModel, Tuning], None]] = {
     "lora": add_lora,
     "prompt": add_prompt,
     "prefix": add_prefixes,
-    "head": _train_output,
+    "head": _add_nothing,
     "bitfit": _train_biases,
 }

@@ -15,6 +15,8 @@ from design_space.errors import InputError
 from finetune.tuning.families import num_positions
 from finetune.tuning.settings import Tuning
 
+_SHORT_TEXT = 8  # tokens: two words, and what begins, separates and ends them
+
 
 class VirtualTokens(nn.Module):
     """P vectors of some width.
@@ -70,14 +72,14 @@ def prefix_tokens(tuning: Tuning, width: int) -> VirtualTokens:
 
 
 def require_room(model: PreTrainedModel, tuning: Tuning) -> None:
-    """Refuse as many virtual tokens as the model has positions.
+    """Refuse as many virtual tokens as the model has positions, but for those of a short text.
 
     Raises:
         InputError: With both numbers.
     """
     positions = num_positions(model)
-    if positions is not None and tuning.num_virtual_tokens >= positions:
+    if positions is not None and tuning.num_virtual_tokens > positions - _SHORT_TEXT:
         raise InputError(
-            f"--num_virtual_tokens: must be below the model's {positions} positions, got {tuning.num_virtual_tokens}. "
-            "Give fewer."
+            f"--num_virtual_tokens: must leave a text {_SHORT_TEXT} of the model's {positions} positions, got "
+            f"{tuning.num_virtual_tokens}. Give at most {positions - _SHORT_TEXT}."
         )

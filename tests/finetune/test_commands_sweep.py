@@ -26,7 +26,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     def in_this_process(do: Callable[[Any], Any], items: Iterable[Any], *_: Any, **__: Any) -> list[Any]:
         return [do(item) for item in items]
 
-    monkeypatch.setattr(sweep, "in_processes", in_this_process)
+    monkeypatch.setattr(sweep, "each_alone", in_this_process)
 
 
 @pytest.mark.usefixtures("here")
@@ -65,10 +65,15 @@ def test_rates_make_combinations_of_their_own(
 def test_what_cannot_be_run_is_told_and_the_others_go_on(
     sweep_flags: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(sweep_flags("--tuning", "head,prompt", "--num_virtual_tokens", "4", "--learning_rate", "1e-3,1e30"))
+    main(sweep_flags("--tuning", "head,prompt", "--num_virtual_tokens", "4", "--learning_rate", "1e-3,1e38"))
     told = capsys.readouterr()
-    assert "head-1e-3" in told.out
-    assert "left out" in told.out
+    table, reasons = told.out.split("\n\n", 1)
+    assert {line.split("|")[1].strip() for line in table.splitlines()[2:]} == {"adamw-head-1e-3", "adamw-prompt-1e-3"}
+    assert [line.partition(": left out: ")[0] for line in reasons.splitlines() if line] == [
+        "adamw-head-1e38",
+        "adamw-prompt-1e38",
+    ]
+    assert "left out: 2 of 4 combinations" in told.err
 
 
 @pytest.mark.usefixtures("here")
@@ -80,6 +85,10 @@ def test_runs_that_are_done_are_taken(
     main(sweep_flags("--tuning", "head,bitfit", "--resume"))
     assert (tmp_path / "out" / "adamw-head" / "run-42.json").stat().st_mtime_ns == before
     assert len(json.loads((tmp_path / "out" / "sweep.json").read_text())["combinations"]) == 2
+    before_mistake = (tmp_path / "out" / "sweep.json").read_bytes()
+    with pytest.raises(InputError, match="^--resume: .*adamw-head holds runs with weight_decay 0.01, got 0.5"):
+        main(sweep_flags("--tuning", "head", "--weight_decay", "0.5", "--resume"))
+    assert (tmp_path / "out" / "sweep.json").read_bytes() == before_mistake
     with pytest.raises(InputError, match="^--output_dir: .* holds a sweep already"):
         main(sweep_flags("--tuning", "head"))
 
@@ -89,6 +98,8 @@ def test_without_any_result_the_reason_is_the_refusal(sweep_flags: Callable[...,
     with pytest.raises(InputError, match="^sweep: no combination could be run; adamw-prompt: --num_virtual_tokens: "):
         main(sweep_flags("--tuning", "prompt", "--num_virtual_tokens", "5000"))
     assert not (tmp_path / "out" / "sweep.json").exists()
+    main(sweep_flags("--tuning", "prompt", "--num_virtual_tokens", "4", "--resume"))  # nothing was done: may differ
+    assert (tmp_path / "out" / "sweep.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -96,7 +107,13 @@ def test_without_any_result_the_reason_is_the_refusal(sweep_flags: Callable[...,
     [
         (["--optim", "adamw,adman"], "argument --optim: invalid choice: 'adman'"),
         (["--tuning", "adaptor"], "argument --tuning: invalid choice: 'adaptor'"),
-        (["--tuning", ","], "^--optim and --tuning: must name at least one each"),
+        (["--tuning", ","], "^--tuning: must name at least one, got ','"),
+        (["--learning_rate", ","], "^--learning_rate: must name at least one"),
+        (
+            ["--optim_args", "adamw:eps=1e-6;adamw:eps=1e-7"],
+            r"with a name of --optim \(adamw\) once, got 'adamw:eps=1e-7'",
+        ),
+        (["--do_eval"], "^sweep: must train, which --do_eval and --do_predict alone do not"),
         (["--optim_args", "num_grads=8"], "^--optim_args: must be NAME:ARGUMENTS with a name of --optim"),
         (["--optim", "mfac", "--optim_args", "mfac:window=8"], "^--optim_args: must be arguments of mfac"),
         (["--learning_rate", "fast"], "argument --learning_rate.*: invalid float value: 'fast'"),

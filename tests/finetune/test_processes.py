@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from finetune.processes import each_alone
 
 
 @pytest.mark.slow
@@ -95,3 +98,15 @@ def test_workers_end_with_a_command_that_is_killed(checkpoint: str, tmp_path: Pa
     for worker in alive:
         worker.kill()
     assert not alive
+
+
+def _square_or_die(number: int) -> int:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number**2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_parallel", [1, 2])
+def test_a_piece_whose_process_dies_leaves_the_others_alone(num_parallel: int) -> None:
+    assert each_alone(_square_or_die, [1, 2, 3], num_parallel) == [1, None, 9]

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForSequenceClassification
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    RobertaConfig,
+    RobertaModel,
+    TrainerCallback,
+    set_seed,
+)
 
 from design_space.errors import InputError
 from finetune.__main__ import main
@@ -18,7 +25,7 @@ from finetune.config import FinetuneArguments
 from finetune.data import TaskData
 from finetune.tasks import GLUE, SUPERGLUE
 from finetune.train import finetune
-from finetune.tuning.delta import is_delta, read_delta
+from finetune.tuning.delta import read_delta
 
 METHODS = ("adapter", "lora", "prompt", "prefix", "head", "bitfit")
 SST2 = GLUE["sst2"]
@@ -46,14 +53,54 @@ def logits(folder: str) -> torch.Tensor:
     return found
 
 
-@pytest.mark.parametrize("method", METHODS)
+class Keep(TrainerCallback):
+    """Keeps the model that was trained."""
+
+    model: Any = None
+
+    def on_train_end(self, *_: Any, model: Any = None, **__: Any) -> None:
+        self.model = model
+
+
+def save_roberta(folder: Path, checkpoint: str, **settings: Any) -> str:
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    tokenizer.save_pretrained(folder)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    set_seed(3)
+    config = RobertaConfig(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **sizes)
+    RobertaModel(config).to(**settings).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [("flexibert", method) for method in METHODS]
+    + [(kind, method) for kind in ("roberta", "bfloat16") for method in ("adapter", "lora", "prefix", "bitfit")]
+    + [("t5", method) for method in ("adapter", "lora", "prompt", "prefix", "head")],
+)
 def test_what_was_trained_is_put_back(
-    method: str, trained: Any, separable: TaskData, arguments: Callable[..., FinetuneArguments]
+    kind: str,
+    method: str,
+    checkpoint: str,
+    t5: str,
+    separable: TaskData,
+    arguments: Callable[..., FinetuneArguments],
+    tmp_path: Path,
 ) -> None:
-    folder, score = trained(method)
-    again = finetune(folder, SST2, separable, arguments(seed=5), trains=False)
-    assert again.score == pytest.approx(score)
-    assert is_delta(folder)
+    """Logits are those of the trained model, whatever the seed is when it is put together again."""
+    dtype = torch.bfloat16 if kind == "bfloat16" else torch.float32
+    base = {"flexibert": checkpoint, "t5": t5}.get(kind) or save_roberta(tmp_path / "base", checkpoint, dtype=dtype)
+    keep, folder = Keep(), str(tmp_path / "kept")
+    given = arguments(tuning=method, num_virtual_tokens=4, max_steps=4)
+    finetune(base, SST2, separable, given, save_to=folder, callbacks=[keep])
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    texts = tokenizer(["the sad dog slept .", "the happy bird sang ."], return_tensors="pt", padding=True)
+    texts.pop("token_type_ids", None)
+    set_seed(99)
+    model, _ = load_checkpoint(folder, SST2, needs_head=True)
+    with torch.no_grad():
+        found, expected = (one.eval()(**texts).logits for one in (model, keep.model))
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
     assert read_delta(folder).tuning.method == method
 
 
@@ -137,12 +184,12 @@ def test_other_weights_of_the_base_are_refused(trained: Any, checkpoint: str, tm
         load_checkpoint(folder, SST2, needs_head=True)
 
 
-def test_a_base_that_is_gone_is_named(trained: Any, checkpoint: str, tmp_path: Path) -> None:
+def test_a_base_that_is_gone_is_named_and_where_its_place_stands(trained: Any, checkpoint: str, tmp_path: Path) -> None:
     base = tmp_path / "base"
     shutil.copytree(checkpoint, base)
     folder, _ = trained("lora", base=str(base))
     shutil.rmtree(base)
-    with pytest.raises(InputError, match=r"model: '.*base' does not exist"):
+    with pytest.raises(InputError, match=r"was trained beside '.*base', which is not there.*tuning\.json"):
         load_checkpoint(folder, SST2, needs_head=True)
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from transformers import (
+    AlbertConfig,
     AutoModelForMultipleChoice,
     AutoModelForQuestionAnswering,
     AutoModelForSeq2SeqLM,
@@ -316,9 +317,32 @@ def test_positions_are_counted_as_the_model_counts_them() -> None:
             r"--tuning lora: is not defined for layer 1 \(l, dft\), a transform without weights",
         ),
         (DebertaV2Config(**SIZES), {"method": "prefix"}, "--tuning prefix: is not defined for deberta-v2"),
-        (GPT2Config(n_embd=32, n_layer=1, n_head=2, vocab_size=50), {"method": "adapter"}, "models, got a gpt2 model"),
-        (BertConfig(**SIZES), {"method": "prompt", "num_virtual_tokens": 40}, "must be below the model's 40 positions"),
-        (BertConfig(**SIZES), {"method": "prefix", "num_virtual_tokens": 41}, "must be below the model's 40 positions"),
+        (
+            GPT2Config(n_embd=32, n_layer=1, n_head=2, vocab_size=50),
+            {"method": "adapter"},
+            "models of .*, got gpt2. Take 'full', 'head' or 'bitfit'",
+        ),
+        (
+            BertConfig(**SIZES),
+            {"method": "prompt", "num_virtual_tokens": 33},
+            "must leave a text 8 of the model's 40 positions, got 33. Give at most 32",
+        ),
+        (
+            BertConfig(**SIZES),
+            {"method": "prefix", "num_virtual_tokens": 41},
+            "must leave a text 8 of the model's 40 positions, got 41",
+        ),
+        (AlbertConfig(embedding_size=16, **SIZES), {"method": "prompt"}, "--tuning prompt: .*, got albert"),
+        (
+            RobertaConfig(**SIZES),
+            {"method": "lora", "lora_target_modules": ("query", "out_proj")},
+            "'out_proj' must end the name of a linear layer below the head",
+        ),
+        (
+            BertConfig(**SIZES),
+            {"method": "lora", "lora_target_modules": ("(",)},
+            r"--lora_target_modules: '\(' must end the name of a linear layer",
+        ),
         (
             BertConfig(**SIZES),
             {"method": "lora", "lora_target_modules": ("keys",)},
@@ -327,7 +351,7 @@ def test_positions_are_counted_as_the_model_counts_them() -> None:
         (
             BertConfig(**SIZES),
             {"method": "lora", "lora_target_modules": ("LayerNorm",)},
-            "--lora_target_modules: .*Name linear layers",
+            "--lora_target_modules: 'LayerNorm' must end the name of a linear layer",
         ),
     ],
 )
@@ -336,10 +360,19 @@ def test_what_is_not_defined_is_refused_by_name(config: Any, settings: dict[str,
         tune(made(config), Tuning(**settings))
 
 
-@pytest.mark.parametrize("method", ["head", "bitfit"])
-def test_t5_has_no_head_of_its_own_and_no_biases(method: str) -> None:
-    with pytest.raises(InputError, match=f"--tuning {method}: t5 has nothing that it would train"):
+@pytest.mark.parametrize(("method", "reason"), [("head", "has none of its own"), ("bitfit", "has no biases")])
+def test_t5_has_no_head_of_its_own_and_no_biases(method: str, reason: str) -> None:
+    with pytest.raises(InputError, match=f"--tuning {method}: is not defined for t5, which {reason}"):
         tune(made(T5, AutoModelForSeq2SeqLM), tuning(method))
+
+
+@pytest.mark.parametrize("method", ["adapter", "lora", "prompt", "prefix", "head"])
+def test_the_head_of_a_t5_that_classifies_is_trained(method: str) -> None:
+    model = made(T5)
+    tune(model, tuning(method))
+    heads = {name for name, _ in model.named_parameters() if name.startswith("classification_head.")}
+    assert heads
+    assert heads <= trained(model)
 
 
 @pytest.mark.parametrize(
