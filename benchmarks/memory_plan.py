@@ -38,9 +38,9 @@ from transformers.utils import logging as transformers_logging
 
 from design_space.architecture import Architecture, Layer
 from design_space.model import FlexiBertConfig
-from finetune.activations import activation_bytes
 from finetune.config import FinetuneArguments
-from finetune.peak import peak
+from finetune.memory.activations import activation_bytes
+from finetune.memory.peak import peak
 from finetune.trainer import TaskTrainer
 from finetune.tuning.settings import Tuning
 from finetune.tuning.tune import tune

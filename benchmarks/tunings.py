@@ -36,9 +36,9 @@ PUBLISHED = {
 }
 
 
-def share(checkpoint: str, arguments: FinetuneArguments) -> tuple[int, float]:
+def share(checkpoint: str, num_labels: int, arguments: FinetuneArguments) -> tuple[int, float]:
     """Parameters that are trained, and their share of the model with what is added to it."""
-    model = AutoModelForSequenceClassification.from_pretrained(checkpoint)
+    model = AutoModelForSequenceClassification.from_pretrained(checkpoint, num_labels=num_labels)
     tune(model, arguments.tuned())
     trained = num_trained(model)
     return trained, trained / model.num_parameters()
@@ -89,7 +89,7 @@ def main() -> None:
             kept = arguments.runs / f"{task.name}-{tuning}"
             with contextlib.redirect_stdout(sys.stderr):
                 found = run_seeds(setting, range(arguments.seeds), kept, resume=True, tell=tell)
-                trained = share(str(arguments.checkpoint), training)
+                trained = share(str(arguments.checkpoint), task.num_outputs, training)
             body += row_of(found, tuning, training.learning_rate, trained)
     body += f"\nRows to train / score: {'; '.join(counts)}. Mean ± sd over {arguments.seeds} seeds.\n"
     recipe = f"{arguments.checkpoint.name}; {arguments.epochs:g} epochs, batch {arguments.batch}, up to 128 tokens."

@@ -9,9 +9,9 @@ import torch
 from boshnas.worker import MAX_POSITIONS, Settings
 from design_space.architecture import Architecture
 from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
-from finetune.activations import activation_bytes
-from finetune.peak import peak
-from finetune.planned import planned_model
+from finetune.memory.activations import activation_bytes
+from finetune.memory.model import planned_model
+from finetune.memory.peak import peak
 from pretrain.config import bf16_supported
 from pretrain.memory import memory_bytes
 

@@ -24,10 +24,10 @@ from finetune.data import Row, TaskData
 from finetune.heads.by_problem import head_for
 from finetune.heads.head import Head, Reading
 from finetune.intervals import confidence_intervals
+from finetune.memory.measured import PeakMemory
 from finetune.metrics import task_score
 from finetune.optimizers.mfac import MFAC
 from finetune.outcomes.repeats import RunOutcome
-from finetune.peak_memory import PeakMemory
 from finetune.precision import without_overflow
 from finetune.tasks import Problem, Task
 from finetune.trainer import TaskTrainer, balanced_weights, token_loss, weighted_loss

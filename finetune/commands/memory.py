@@ -9,7 +9,7 @@ from typing import Any
 
 from design_space.errors import InputError
 from finetune.commands.parser import Parser
-from finetune.memory import GIB, OPTIMIZERS, PRECISIONS, Memory, check_settings, plan
+from finetune.memory.plan import GIB, OPTIMIZERS, PRECISIONS, Memory, check_settings, plan
 from finetune.tuning.settings import METHODS, Tuning
 
 DEVICES = ("cpu", "cuda")
@@ -91,11 +91,11 @@ def _of_model(given: argparse.Namespace, settings: Mapping[str, Any]) -> tuple[M
     # With --params nothing of this is needed, and to import it takes seconds.
     import torch
 
-    from finetune.activations import activation_bytes
     from finetune.checkpoint import load_config
+    from finetune.memory.activations import activation_bytes
+    from finetune.memory.model import planned_config, planned_model
+    from finetune.memory.peak import peak
     from finetune.messages import quieten
-    from finetune.peak import peak
-    from finetune.planned import planned_config, planned_model
     from pretrain.start import is_checkpoint, read_architecture
 
     quieten()

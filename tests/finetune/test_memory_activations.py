@@ -16,8 +16,8 @@ from transformers import (
 
 from design_space.errors import InputError
 from design_space.model.step_memory import Step
-from finetune.activations import activation_bytes
-from finetune.planned import planned_model
+from finetune.memory.activations import activation_bytes
+from finetune.memory.model import planned_model
 from finetune.tuning.settings import METHODS, Tuning
 from finetune.tuning.tune import num_trained, tune
 

@@ -32,7 +32,7 @@ def activation_bytes(
         length: Tokens of a row.
         target_length: Tokens of an answer, where the model has a decoder.
         device: "cpu" or "cuda", whose kernels differ.
-        precision: One of `finetune.memory.PRECISIONS`.
+        precision: One of `finetune.memory.plan.PRECISIONS`.
 
     Raises:
         InputError: If a number is below 1, the model has fewer positions or takes no texts, nothing is trained, or the

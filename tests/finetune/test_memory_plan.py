@@ -10,7 +10,7 @@ import pytest
 
 from design_space.errors import InputError
 from finetune.__main__ import main
-from finetune.memory import GIB, plan
+from finetune.memory.plan import GIB, plan
 
 
 def test_three_billion_parameters_take_what_is_published() -> None:

@@ -7,7 +7,7 @@ import torch
 
 from design_space.errors import InputError
 from design_space.model.step_memory import Step
-from finetune.peak import peak
+from finetune.memory.peak import peak
 
 SHAPES = (torch.Size([10, 20]), torch.Size([50]))
 T = 250

@@ -1,6 +1,6 @@
 """Memory of fine-tuning: weights, gradients and what an optimizer keeps, from the number of parameters alone.
 
-Activations are not among them: they follow from batch, length and architecture, see `finetune.peak`.
+Activations are not among them: they follow from batch, length and architecture, see `finetune.memory.peak`.
 
 Symbols: P parameters of the model, T those that are trained, some of P or added to them.
 """

@@ -13,7 +13,7 @@ from torch.optim import SGD
 from transformers.optimization import Adafactor
 
 from design_space.model.step_memory import Step, trace_optimizer
-from finetune.memory import Memory, check_settings
+from finetune.memory.plan import Memory, check_settings
 from finetune.tuning.settings import FULL
 
 _WEIGHT_DECAY = 0.01  # as the default of `finetune.config`: it makes SGD copy gradients
@@ -31,9 +31,9 @@ def peak(
     """What is there when there is most.
 
     Args:
-        step: Of `finetune.activations.activation_bytes`, in the same precision and on the same device.
-        optimizer: One of `finetune.memory.OPTIMIZERS`.
-        precision: One of `finetune.memory.PRECISIONS`.
+        step: Of `finetune.memory.activations.activation_bytes`, in the same precision and on the same device.
+        optimizer: One of `finetune.memory.plan.OPTIMIZERS`.
+        precision: One of `finetune.memory.plan.PRECISIONS`.
         num_grads: Window of M-FAC, m.
         device: "cpu" or "cuda".
         num_gpus: That share all but the activations, of which each has those of its own rows.
