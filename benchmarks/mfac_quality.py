@@ -7,13 +7,15 @@ DATA is a folder with `qqp` and `squad_v2`. Settings are those published for BER
 authors): QQP 5 epochs, batch 32, 128 tokens; SQuAD v2 2 epochs, batch 12, 384 tokens, stride 128; learning rate 1e-4
 for both optimizers, λ 1e-6. The window is the one thing that differs: the published one of 1,024 gradients is longer
 than these runs have steps to fill. As the mean is over the whole window, a step is about m · g / |g|² long: a window of
-256 makes it a quarter of the published length. So M-FAC runs once more with the rate times 1,024 / m. Rows are drawn
-once; the seeds draw head, order and dropout. `--runs` keeps a file a run, so that a stopped benchmark goes on.
+256 makes it a quarter of the published length. So both optimizers run once more with the rate times 1,024 / m. Rows
+are drawn once; the seeds draw head, order and dropout. `--runs` keeps a file a run, so that a stopped benchmark goes
+on where it was.
 """
 
 import contextlib
 import random
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +65,7 @@ def row_of(name: str, optimizer: str, rate: float, found: SettingOutcome) -> str
     )
     loss = sum(run.loss for run in found.runs) / len(found.runs)
     steps = found.runs[0].num_steps
-    published = PUBLISHED.get((name, optimizer), "")
+    published = PUBLISHED[name, optimizer] if rate == _RATE else ""
     return f"| {name} | {optimizer} | {rate:g} | {measured} | {loss:.3f} | {steps} | {published} |\n"
 
 
@@ -84,8 +86,7 @@ def main() -> None:
         "adamw": {"optim": "adamw_torch"},
         "mfac": {"optim": "mfac", "optim_args": f"num_grads={arguments.num_grads},damp=1e-6"},
     }
-    longer = _RATE * _PUBLISHED_WINDOW / arguments.num_grads
-    optimizers["mfac, longer steps"] = optimizers["mfac"] | {"learning_rate": longer}
+    rates = (_RATE, _RATE * _PUBLISHED_WINDOW / arguments.num_grads)
     sources = {
         "qqp": source_of("qqp", arguments.data, arguments.qqp_rows, None),
         "squad_v2": source_of("squad_v2", arguments.data, arguments.questions, arguments.scored),
@@ -93,16 +94,16 @@ def main() -> None:
     body = "| task | optimizer | rate | measured, mean ± sd | mean training loss | steps | published, BERT-mini |\n"
     body += "|---|---|---:|---|---:|---:|---|\n"
     for name, source in sources.items():
-        for optimizer, chosen in optimizers.items():
-            common = {"learning_rate": _RATE, "weight_decay": 0.0, "warmup_steps": 0, "disable_tqdm": True}
+        for rate, (optimizer, chosen) in product(rates, optimizers.items()):
+            common = {"learning_rate": rate, "weight_decay": 0.0, "warmup_steps": 0, "disable_tqdm": True}
             training = FinetuneArguments(**common | RECIPES[name] | chosen)
             setting = Setting(
                 checkpoint=str(arguments.checkpoint), source=source, arguments=training, reading=READINGS[name]
             )
-            kept = arguments.runs / f"{name}-{optimizer}-{len(source.data.train)}".replace(", ", "-").replace(" ", "-")
+            kept = arguments.runs / f"{name}-{optimizer}-{rate:g}-{len(source.data.train)}"
             with contextlib.redirect_stdout(sys.stderr):
                 found = run_seeds(setting, range(arguments.seeds), kept, resume=True, tell=tell)
-            body += row_of(name, optimizer, training.learning_rate, found)
+            body += row_of(name, optimizer, rate, found)
     counts = "; ".join(f"{name} {len(s.data.train):,} / {len(s.data.validation):,}" for name, s in sources.items())
     body += f"\nRows to train / score: {counts}. Metrics in points; sd over {arguments.seeds} seeds.\n"
     setting_line = f"{arguments.checkpoint.name}; no warm-up, linear decay, window {arguments.num_grads}."
