@@ -10,7 +10,7 @@ from typing import Any
 from design_space.errors import InputError
 from finetune.commands.parser import Parser
 from finetune.memory.plan import GIB, OPTIMIZERS, PRECISIONS, Memory, check_settings, plan
-from finetune.tuning.settings import METHODS, Tuning
+from finetune.tuning.settings import FULL, METHODS, Tuning
 
 DEVICES = ("cpu", "cuda")
 _OF_MODEL: dict[str, Any] = {
@@ -23,6 +23,7 @@ _OF_MODEL: dict[str, Any] = {
 """Flags that --params alone does not need, and what they are where not given."""
 _VOCAB_SIZE = 8192  # of `python -m pretrain`
 _SHARE = 0.05
+_NUM_GRADS = 1024
 
 
 def show_memory(arguments: Sequence[str]) -> None:
@@ -35,10 +36,14 @@ def show_memory(arguments: Sequence[str]) -> None:
         "share": _SHARE if given.adapter_share is None else given.adapter_share,
         "optimizer": given.optim,
         "precision": given.precision,
-        "num_grads": given.num_grads,
+        "num_grads": _NUM_GRADS if given.num_grads is None else given.num_grads,
     }
     if given.vocab_size is not None and given.model_dict is None:
         raise InputError("--vocab_size: belongs to --model_dict; a checkpoint has its own. Leave it out.")
+    if given.num_grads is not None and given.optim != "mfac":
+        raise InputError(f"--num_grads: is for --optim mfac, got --optim {given.optim}. Leave it out.")
+    if given.adapter_share is not None and given.tuning == FULL:
+        raise InputError("--adapter_share: is for light-weight tuning, got --tuning full. Leave it out.")
     if given.params is None:
         found, kept = _of_model(given, settings)
     else:
@@ -48,6 +53,8 @@ def show_memory(arguments: Sequence[str]) -> None:
         found, kept = plan(given.params, **settings).per_gpu(given.gpus), {}
     if given.json:
         told = asdict(found) | {"total": found.total, "gpus": given.gpus}
+        if kept:
+            told["peak_in"] = "backward pass" if found.activations else "optimizer step"
         sys.stdout.write(json.dumps(told | ({"kept": dict(kept)} if kept else {})) + "\n")
     else:
         sys.stdout.write(_table(found, kept, given.gpus))
@@ -79,7 +86,7 @@ def _parser() -> Parser:
     parser.add_argument("--tuning", default="full", help=f"{', '.join(METHODS)}; full")
     parser.add_argument("--adapter_share", type=float, help="share that is trained, with --params; 0.05")
     parser.add_argument("--optim", default="adamw", help=f"{', '.join(OPTIMIZERS)}; adamw")
-    parser.add_argument("--num_grads", type=int, default=1024, help="window of M-FAC; 1024")
+    parser.add_argument("--num_grads", type=int, help=f"window of M-FAC; {_NUM_GRADS}")
     parser.add_argument("--precision", default="fp32", help=f"{', '.join(PRECISIONS)}; fp32")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs that share every part but the activations; 1")
     parser.add_argument("--json", action="store_true", help="print bytes as one JSON line")
@@ -96,6 +103,7 @@ def _of_model(given: argparse.Namespace, settings: Mapping[str, Any]) -> tuple[M
     from finetune.memory.model import planned_config, planned_model
     from finetune.memory.peak import peak
     from finetune.messages import quieten
+    from finetune.tuning.delta import is_delta, read_delta
     from pretrain.start import is_checkpoint, read_architecture
 
     quieten()
@@ -107,7 +115,11 @@ def _of_model(given: argparse.Namespace, settings: Mapping[str, Any]) -> tuple[M
     length, has_checkpoints = shape["max_seq_length"], shape.pop("gradient_checkpointing")
     device = shape.pop("device") or ("cuda" if given.gpus > 1 or torch.cuda.is_available() else "cpu")
     if given.model_dict is None or is_checkpoint(given.model_dict):
-        config = load_config(given.model_name_or_path or given.model_dict)
+        checkpoint = given.model_name_or_path or given.model_dict
+        if is_delta(checkpoint):
+            base = read_delta(checkpoint).base_model
+            raise InputError(f"memory: {checkpoint} is not trained further, only {base!r} is. Give that.")
+        config = load_config(checkpoint)
     else:
         vocab_size = _VOCAB_SIZE if given.vocab_size is None else given.vocab_size
         config = planned_config(read_architecture(given.model_dict), vocab_size, length)

@@ -27,7 +27,7 @@ def merge_folder(arguments: Sequence[str]) -> None:
     given = parser.parse_args(arguments)
     folder, target = Path(given.folder), Path(given.to)
     if not is_delta(folder):
-        raise InputError(f"merge: {folder} must hold what light-weight tuning left, does not. Give such a folder.")
+        raise InputError(f"merge: {folder} must hold what light-weight tuning left, does not. Give such as out/model.")
     delta = read_delta(folder)
     require_mergeable(delta.tuning)
     problem = Problem(delta.problem)

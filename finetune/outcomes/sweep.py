@@ -57,7 +57,8 @@ def draw(outcomes: Mapping[str, SettingOutcome], path: Path) -> bool:
             trained, outcome.mean[SCORE], error, color=color, marker=marker, capsize=3, linestyle="", label=name
         )
     axes.set_xscale("log")
-    axes.set_xlabel("trained parameters")
+    aside = ", optimizers side by side" if len(optimizers) > 1 else ""
+    axes.set_xlabel(f"trained parameters{aside}")
     first = next(iter(outcomes.values()))
     num_runs = max(len(outcome.runs) for outcome in outcomes.values())
     axes.set_ylabel(f"score on {first.task}" + (f", mean ± sd of {num_runs} runs" if num_runs > 1 else ""))

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import GenerationConfig, PreTrainedModel
 
 from design_space.errors import InputError, first_line
 from design_space.files import written_whole
@@ -80,6 +80,8 @@ def save_delta(model: PreTrainedModel, tuning: Tuning, base_model: str, problem:
     place = str(Path(base_model).resolve()) if Path(base_model).is_dir() else base_model
     delta = Delta(base_model=place, base_checksum=_checksum(model), problem=problem, tuning=tuning)
     model.config.save_pretrained(folder)
+    if model.can_generate():
+        model.generation_config.save_pretrained(folder)
     with written_whole(folder / TUNING_FILE) as file:
         file.write(delta.model_dump_json(indent=1).encode())
 
@@ -116,6 +118,8 @@ def apply_delta(model: PreTrainedModel, folder: str | Path) -> None:
         )
     for name, tensor in trained.items():
         tensor.copy_(kept[name])
+    if model.can_generate():
+        model.generation_config = GenerationConfig.from_pretrained(folder)
 
 
 def require_mergeable(tuning: Tuning) -> None:

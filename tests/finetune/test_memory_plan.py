@@ -119,12 +119,20 @@ def test_the_table_has_the_peak_and_a_line_a_layer(capsys: pytest.CaptureFixture
         (["--model_dict", "bert_mini", "--optim", "adam"], "^--optim: must be one of adamw"),
         (["--model_dict", "bert_mini", "--device", "tpu"], "argument --device: invalid choice: 'tpu'"),
         (["--model_name_or_path", "./absent"], "^model: './absent' does not exist"),
-        (["--params", "1e6", "--adapter_share", "2"], "^--adapter_share: must be above 0 and at most 1, got 2"),
+        (
+            ["--params", "1e6", "--adapter_share", "0.1"],
+            "^--adapter_share: is for light-weight tuning, got",
+        ),
+        (["--params", "1e6", "--num_grads", "64"], "^--num_grads: is for --optim mfac, got --optim adamw"),
+        (
+            ["--params", "1e6", "--tuning", "lora", "--adapter_share", "2"],
+            "^--adapter_share: must be above 0 and at most 1",
+        ),
         (["--params", "1e6", "--optim", "adam"], r"^--optim: must be one of adamw, .*Did you mean 'adamw'\?"),
         (["--params", "1e6", "--tuning", "adaptor"], r"^--tuning: must be one of full, .*Did you mean 'adapter'\?"),
         (["--params", "1e6", "--precision", "int8"], "^--precision: must be one of fp32, bf16"),
         (["--params", "1e6", "--gpus", "0"], "^--gpus: must be at least 1, got 0"),
-        (["--params", "1e6", "--num_grads", "1"], "^--num_grads: must be at least 2, got 1"),
+        (["--params", "1e6", "--optim", "mfac", "--num_grads", "1"], "^--num_grads: must be at least 2, got 1"),
         (["--params", "1e6", "--batch", "1"], "unrecognized arguments: --batch 1"),
     ],
 )

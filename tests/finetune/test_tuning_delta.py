@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     RobertaConfig,
@@ -23,7 +24,8 @@ from finetune.__main__ import main
 from finetune.checkpoint import load_checkpoint
 from finetune.config import FinetuneArguments
 from finetune.data import TaskData
-from finetune.tasks import GLUE, SUPERGLUE
+from finetune.heads.head import Reading
+from finetune.tasks import GLUE, SUPERGLUE, TEXT_TASKS
 from finetune.train import finetune
 from finetune.tuning.delta import read_delta
 
@@ -130,6 +132,28 @@ def test_a_merged_model_stands_alone(method: str, trained: Any, tmp_path: Path) 
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "merged")
     assert model.config.id2label == {0: "negative", 1: "positive"}
     assert not any("lora" in name for name, _ in model.named_modules())
+
+
+def test_a_merged_t5_writes_as_its_run_did(
+    t5: str, colours: TaskData, arguments: Callable[..., FinetuneArguments], tmp_path: Path
+) -> None:
+    folder, reading = str(tmp_path / "kept"), Reading(max_target_length=5, num_beams=2)
+    given = arguments(tuning="lora", max_steps=4)
+    finetune(t5, TEXT_TASKS["closed_book_qa"], colours, given, reading, save_to=folder)
+    main(["merge", folder, "--to", str(tmp_path / "merged")])
+    small, _ = load_checkpoint(folder, TEXT_TASKS["closed_book_qa"], needs_head=True)
+    merged = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "merged")
+    for model in (small, merged):
+        assert (model.generation_config.max_new_tokens, model.generation_config.num_beams) == (5, 2)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "merged")
+    batch = tokenizer([row["question"] for row in colours.train], padding=True, return_tensors="pt")
+    assert merged.generate(**batch).tolist() == small.eval().generate(**batch).tolist()
+
+
+def test_memory_is_not_planned_for_what_is_not_trained(trained: Any) -> None:
+    folder, _ = trained("adapter")
+    with pytest.raises(InputError, match="^memory: .* is not trained further, only '.*checkpoint.*' is. Give that"):
+        main(["memory", "--model_name_or_path", folder])
 
 
 def test_merging_says_what_it_wrote(trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
