@@ -1,9 +1,7 @@
 """An encoder with a fresh head for a task, or an encoder-decoder, and its tokenizer: from a folder or the hub."""
 
-import logging
-import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,11 +14,10 @@ from design_space.errors import InputError, first_line
 from design_space.model.folder import add_code
 from design_space.model.modeling_flexibert import FlexiBertPreTrainedModel
 from finetune.heads.by_problem import model_class
+from finetune.loaded import require_kind, require_shapes, require_start, require_tokenizer, require_weights
 from finetune.messages import silence
 from finetune.tasks import Problem, Task
 from finetune.tuning.delta import TUNING_FILE, apply_delta, is_delta, read_delta
-
-_logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 10.0
 _SEPARATOR = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
@@ -51,7 +48,7 @@ def load_checkpoint(
     names, local = _own_labels(checkpoint)
     try:
         config = AutoConfig.from_pretrained(checkpoint, **_labels(task), **local)
-        _require_kind(checkpoint, config, task)
+        require_kind(checkpoint, config, task)
         model, loaded = model_class(task).from_pretrained(
             checkpoint,
             config=config,
@@ -65,14 +62,14 @@ def load_checkpoint(
     except _UNLOADABLE as error:
         raise _unloadable(checkpoint, error) from None
     tokenizer = _load_tokenizer(checkpoint, local)
-    _require_weights(checkpoint, model, loaded["missing_keys"], task)
+    require_weights(checkpoint, model, loaded["missing_keys"], task)
     if task.problem is Problem.TEXT:
-        _require_start(checkpoint, model)
+        require_start(checkpoint, model)
     elif needs_head and (loaded["missing_keys"] or loaded["mismatched_keys"]):
         has = f"has one of {len(names)} outputs" if loaded["mismatched_keys"] else "has none"
         raise _no_head(checkpoint, task, has)
-    _require_shapes(checkpoint, model, loaded["mismatched_keys"], task)
-    _require_tokenizer(checkpoint, model, tokenizer)
+    require_shapes(checkpoint, model, loaded["mismatched_keys"], task)
+    require_tokenizer(checkpoint, model, tokenizer)
     if task.labels and not (loaded["missing_keys"] or loaded["mismatched_keys"]):
         _order_labels(checkpoint, model, names, task, needs_head)
     return model, tokenizer
@@ -212,72 +209,6 @@ def _unloadable(checkpoint: str, error: Exception, what: str = "") -> InputError
     return InputError(f"model: {checkpoint!r} cannot be loaded: {reason}. Give an encoder with its tokenizer.")
 
 
-def _require_kind(checkpoint: str, config: PreTrainedConfig, task: Task) -> None:
-    """Refuse an encoder for a task whose answers are to be written."""
-    if task.problem is Problem.TEXT and not config.is_encoder_decoder:
-        raise InputError(
-            f"model: {checkpoint!r} must be an encoder-decoder for {task.name}, is of the kind {config.model_type} "
-            "without a decoder. Give one such as T5."
-        )
-
-
-def _require_start(checkpoint: str, model: PreTrainedModel) -> None:
-    """Refuse a model that does not know with which token its texts begin."""
-    try:
-        cast(Any, model).prepare_decoder_input_ids_from_labels(labels=torch.zeros((1, 1), dtype=torch.long))
-    except (AttributeError, TypeError, ValueError):
-        raise InputError(
-            f"model: {checkpoint!r} must name decoder_start_token_id and pad_token_id in config.json, as T5 does; "
-            "one is absent or not used. Add it, or give another kind of model."
-        ) from None
-
-
-def _trunk(model: PreTrainedModel, task: Task) -> str:
-    """How the names of the weights begin that the checkpoint must hold: all of a model that writes texts."""
-    return "" if task.problem is Problem.TEXT else f"{model.base_model_prefix}."
-
-
-def _require_weights(checkpoint: str, model: PreTrainedModel, missing: Collection[str], task: Task) -> None:
-    """Refuse weights that are not those of the encoder, which would start from chance; a head and a pooler may."""
-    trunk = _trunk(model, task)
-    absent = sorted(name for name in missing if name.startswith(trunk) and "pooler" not in name)
-    if absent:
-        raise InputError(
-            f"model: {checkpoint!r} must hold the weights of its {type(model.base_model).__name__}, lacks "
-            f"{len(absent):,} of them, such as {absent[0]}. Give a checkpoint of the kind that config.json names."
-        )
-
-
-def _require_shapes(
-    checkpoint: str,
-    model: PreTrainedModel,
-    mismatched: Collection[tuple[str, Sequence[int], Sequence[int]]],
-    task: Task,
-) -> None:
-    """Refuse an encoder of other shapes, whose weights would start from chance; warn of a head of another size.
-
-    Args:
-        checkpoint: Named in the messages.
-        model: What was loaded.
-        mismatched: Name of each weight that was not taken, its shape in the checkpoint and in the model.
-        task: What the head is for.
-    """
-    if any(name.startswith(_trunk(model, task)) for name, _, _ in mismatched):
-        raise InputError(
-            f"model: {checkpoint!r} cannot be loaded: its weights do not have the shapes that config.json says. "
-            "Give an encoder with its tokenizer."
-        )
-    if mismatched:
-        _, saved, _ = min(mismatched)
-        _logger.warning(
-            "model: %r has a head of %d outputs, %s needs %d: its output layer starts afresh.",
-            checkpoint,
-            saved[0],
-            task.name,
-            task.num_outputs,
-        )
-
-
 def _order_labels(checkpoint: str, model: PreTrainedModel, names: Sequence[str], task: Task, needs_head: bool) -> None:
     """Give a head the task's order of labels; where it has labels of other names and must stay, refuse it."""
     own, asked = ([_SEPARATOR.sub(" ", name).lower() for name in given] for given in (names, task.labels))
@@ -303,18 +234,3 @@ def _no_head(checkpoint: str, task: Task, has: str) -> InputError:
         f"model: {checkpoint!r} must have a head for {task.name}{needed}, since nothing is trained, {has}. "
         "Give --do_train, or a model that was fine-tuned on it."
     )
-
-
-def _require_tokenizer(checkpoint: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Refuse a tokenizer without words or a padding token, and one with more entries than the model embeds."""
-    # Where a folder has no tokenizer, transformers makes one of the special tokens alone; T5's has a space sign too.
-    if not set(tokenizer.get_vocab()) - {*tokenizer.all_special_tokens, "▁"}:
-        raise InputError(f"model: {checkpoint!r} must come with its tokenizer, has none with words. Save it there.")
-    if tokenizer.pad_token is None:
-        raise InputError(f"model: the tokenizer of {checkpoint!r} must have a padding token, has none. Give it one.")
-    embedded = getattr(model.get_input_embeddings(), "num_embeddings", math.inf)
-    if len(tokenizer) > embedded:
-        raise InputError(
-            f"model: {checkpoint!r} embeds {embedded:,} tokens, its tokenizer has {len(tokenizer):,}. "
-            "Give the tokenizer that the model was trained with."
-        )

@@ -78,6 +78,9 @@ def test_the_layout():
         "seconds": 2.0,
         "intervals": {"accuracy": [0.5, 0.7]},
         "details": {},
+        "num_parameters": None,
+        "num_trained": None,
+        "peak_memory_bytes": None,
     }
 
 
