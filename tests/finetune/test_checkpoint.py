@@ -34,6 +34,7 @@ from transformers import (
 
 from design_space.errors import InputError
 from finetune import checkpoint as module
+from finetune import loaded
 from finetune.checkpoint import label_names, load_checkpoint
 from finetune.config import FinetuneArguments
 from finetune.data import TaskData
@@ -164,7 +165,7 @@ def with_head(checkpoint: str, tmp_path: Path) -> Callable[[PretrainedConfig], s
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What was logged here, not by transformers."""
-    return [record.getMessage() for record in caplog.records if record.name == module.__name__]
+    return [record.getMessage() for record in caplog.records if record.name == loaded.__name__]
 
 
 def bert(size: int, **changes: int) -> PretrainedConfig:
