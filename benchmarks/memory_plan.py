@@ -7,7 +7,7 @@ keep; then the model is made with random weights, and the Trainer of `python -m 
 more than its window has rows, as these are touched one by one) on random tokens, some rows of each batch padded.
 Measured is the greatest resident set (VmHWM of /proc/self/status, which is reset before) above that before training,
 where the weights are already: so the plan beside it is without them. With a GPU it is torch.cuda.max_memory_allocated
-instead, the weights included, in bfloat16. MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ make glibc hand freed
+instead, in bfloat16. MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ make glibc hand freed
 blocks back, as what is to be known is the need and not the fragmentation.
 """
 
@@ -20,7 +20,6 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import outcome
@@ -40,6 +39,7 @@ from design_space.architecture import Architecture, Layer
 from design_space.model import FlexiBertConfig
 from finetune.config import FinetuneArguments
 from finetune.memory.activations import activation_bytes
+from finetune.memory.measured import PeakMemory
 from finetune.memory.peak import peak
 from finetune.trainer import TaskTrainer
 from finetune.tuning.settings import Tuning
@@ -161,30 +161,20 @@ def trainer(case: Case, model: PreTrainedModel, num_steps: int, folder: str) -> 
     return TaskTrainer(model=model, args=given, train_dataset=rows, score=lambda _: {})
 
 
-def resident(name: str) -> int:
-    """Bytes of a line of /proc/self/status."""
-    for line in Path("/proc/self/status").read_text("utf-8").splitlines():
-        if line.startswith(f"{name}:"):
-            return 1024 * int(line.split()[1])
-    raise RuntimeError(f"/proc/self/status has no {name}.")
-
-
 def measure(case: Case) -> int:
-    """Bytes at the peak: above the weights, or on a GPU with them."""
+    """Bytes at the peak above the weights."""
     with tempfile.TemporaryDirectory() as folder:
         small = Case(config=lambda: bert(1, 64), batch=2, length=16)
         trainer(small, made(small), 2, folder).train()
         num_steps = case.num_grads + 2 if case.optimizer == "mfac" else 4
         ready = trainer(case, made(case), num_steps, folder)
         gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
-            ready.train()
-            return torch.cuda.max_memory_allocated()
-        before = resident("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5", "utf-8")
+        memory = PeakMemory(ready.args.device)
         ready.train()
-        return resident("VmHWM") - before
+        found = memory.num_bytes()
+        if found is None:
+            raise SystemExit("This system does not tell the greatest resident set.")
+        return found
 
 
 def planned(case: Case) -> tuple[float, str]:
@@ -200,7 +190,7 @@ def planned(case: Case) -> tuple[float, str]:
     )
     found = peak(step, optimizer=case.optimizer, num_grads=case.num_grads, precision=precision, device=device)
     where = "backward" if found.activations else "optimizer"
-    return found.total - (0 if on_gpu else found.weights), where
+    return found.total - found.weights, where
 
 
 def in_process(name: str) -> int:
@@ -232,8 +222,8 @@ def main() -> None:
             body += f"| {name} | {size} | {where} | {figures} |\n"
             worst = max(worst, abs(plan / found - 1))
     body += f"\nFurthest from the measured peak: {worst:.1%} (asked: at most {ASKED:.0%})."
-    place = "CUDA, bf16" if torch.cuda.is_available() else "CPU, float32, without weights"
-    setting = f"{place}; {torch.get_num_threads()} threads."
+    place = "CUDA, bf16" if torch.cuda.is_available() else "CPU, float32"
+    setting = f"{place}, without weights; {torch.get_num_threads()} threads."
     outcome.publish("Planned and measured memory", ["torch", "transformers"], setting, body, arguments.out)
 
 

@@ -172,17 +172,22 @@ class FinetuneArguments(TrainingArguments):
         },
     )
     adapter_reduction_factor: int = field(
-        default=16, metadata={"help": "With --tuning adapter: width of a layer over that of its adapters."}
+        default=Tuning.adapter_reduction_factor,
+        metadata={"help": "With --tuning adapter: width of a layer over that of its adapters."},
     )
-    lora_rank: int = field(default=8, metadata={"help": "With --tuning lora: rank of the products."})
-    lora_alpha: int = field(default=16, metadata={"help": "With --tuning lora: their scale, times the rank."})
+    lora_rank: int = field(default=Tuning.lora_rank, metadata={"help": "With --tuning lora: rank of the products."})
+    lora_alpha: int = field(
+        default=Tuning.lora_alpha, metadata={"help": "With --tuning lora: their scale, times the rank."}
+    )
     lora_target_modules: list[str] = field(
         default_factory=list,
         metadata={"help": "With --tuning lora: ends of the names of linear layers; query and value where not given."},
     )
-    num_virtual_tokens: int = field(default=20, metadata={"help": "With --tuning prompt or prefix: their length."})
+    num_virtual_tokens: int = field(
+        default=Tuning.num_virtual_tokens, metadata={"help": "With --tuning prompt or prefix: their length."}
+    )
     reparameterization_size: int = field(
-        default=128,
+        default=Tuning.reparameterization_size,
         metadata={"help": "With --tuning prompt or prefix: hidden units of the network that makes them in training."},
     )
     early_stopping_patience: int | None = field(

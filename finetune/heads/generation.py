@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from finetune.answers.generated import text_details, text_scores
-from finetune.heads.head import Features, Head, Logits, Outcome, Reading, Row
+from finetune.heads.head import Features, Head, Logits, Outcome, Reading, Row, features_of
 from finetune.metrics import means_of
 from finetune.tasks import Task
 
@@ -56,7 +56,7 @@ class GenerationHead(Head):
             texts = [row["label"] for row in rows]
             targets = self.tokenizer(text_target=texts, truncation=True, max_length=self.reading.max_target_length)
             columns["labels"] = targets["input_ids"]
-        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        return features_of(columns)
 
     def outcome(self, rows: Sequence[Row], logits: Logits) -> Outcome:
         """Texts.

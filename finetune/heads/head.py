@@ -4,7 +4,7 @@ Shapes: n rows, f features (n, or as many windows as n questions take).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +61,11 @@ class Outcome:
     metrics: dict[str, float]
     units: Units | None
     details: dict[str, float] = field(default_factory=dict)
+
+
+def features_of(columns: Mapping[str, Sequence[Any]]) -> Features:
+    """A feature a row, of columns with a value a row."""
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 class Head(ABC):

@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.heads.head import Features, Outcome, Row
+from finetune.heads.head import Features, Outcome, Row, features_of
 from finetune.metrics import Predictions, task_metrics, units_of
 from finetune.tasks import Task, label_code
 
 
 def with_labels(columns: Any, task: Task, rows: Sequence[Row]) -> Features:
     """Features of columns of encoded texts, with the code of its label for each row that has one."""
-    names = list(columns)
-    features = [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    features = features_of(columns)
     for feature, row in zip(features, rows, strict=True):
         label = label_code(task, row.get("label"))
         if label is not None:

@@ -104,6 +104,17 @@ def is_missing(label: object) -> bool:
     return label is None or (isinstance(label, float) and math.isnan(label))
 
 
+def refuse_missing(numbers: Sequence[int], column: str, where: str) -> None:
+    """Refuse rows, numbered from 1, whose cell in a column is missing.
+
+    Raises:
+        InputError: If there is one, with the first one's number.
+    """
+    if numbers:
+        rest = f" (and {len(numbers) - 1} more rows)" if len(numbers) > 1 else ""
+        raise InputError(f"{where}: row {numbers[0]}{rest}: {column} must be given, is missing. Fill in or leave out.")
+
+
 def without_label(row: Row) -> dict[str, Any]:
     """A row whose label is not known."""
     return {field: value for field, value in row.items() if field != "label"}

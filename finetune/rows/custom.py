@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 from design_space.errors import InputError, did_you_mean
 from finetune.data import TaskData
-from finetune.rows.checks import check_texts, is_missing, refuse_other_validation, warn_of_shared_texts, without_label
+from finetune.rows.checks import (
+    check_texts,
+    is_missing,
+    refuse_missing,
+    refuse_other_validation,
+    warn_of_shared_texts,
+    without_label,
+)
 from finetune.rows.files import Row, Table, find_tables
 from finetune.rows.labels import Labels, find_labels
 from finetune.rows.splits import complete_parts
@@ -169,9 +176,7 @@ def _require_labels(rows: Sequence[Row], column: str, where: str) -> None:
             f"{where}: must have the label column {column!r}, has {', '.join(columns)}. Give --label_column."
         )
     missing = [number for number, row in enumerate(rows, start=1) if is_missing(row.get(column))]
-    if missing:
-        rest = f" (and {len(missing) - 1} more rows)" if len(missing) > 1 else ""
-        raise InputError(f"{where}: row {missing[0]}{rest}: {column} must be given, is missing. Fill in or leave out.")
+    refuse_missing(missing, column, where)
 
 
 def _labelled(rows: Sequence[Row], labels: Labels, where: str, *, is_test: bool) -> list[Row]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from design_space.errors import InputError
 from finetune.data import TaskData
-from finetune.rows.checks import check_texts, is_missing, is_text, warn_of_shared_texts
+from finetune.rows.checks import check_texts, is_missing, is_text, refuse_missing, warn_of_shared_texts
 from finetune.rows.custom import part_tables
 from finetune.rows.files import Row, Table
 from finetune.rows.splits import complete_parts
@@ -124,10 +124,8 @@ def _answered(rows: Sequence[Row], columns: Sequence[str], where: str, *, is_tes
         names = " or ".join(map(repr, columns))
         raise InputError(f"{where}: must have the column {names}, has {_columns(rows)}. Give --label_column.")
     found = [_answers(row.get(column), column, f"{where}: row {number}") for number, row in enumerate(rows, start=1)]
-    missing = [number for number, answers in enumerate(found, start=1) if not answers]
-    if missing and not is_test:
-        rest = f" (and {len(missing) - 1} more rows)" if len(missing) > 1 else ""
-        raise InputError(f"{where}: row {missing[0]}{rest}: {column} must be given, is missing. Fill in or leave out.")
+    if not is_test:
+        refuse_missing([number for number, answers in enumerate(found, start=1) if not answers], column, where)
     return [{"label": answers[0], "answers": answers} if answers else {} for answers in found]
 
 

@@ -200,3 +200,15 @@ def flags(checkpoint: str) -> Callable[..., list[str]]:
         return [*([command] if command else []), *words, *further]
 
     return make
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, Sequence[dict[str, Any]]], str]:
+    """Writer of rows to `NAME.jsonl`."""
+
+    def to_file(name: str, rows: Sequence[dict[str, Any]]) -> str:
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return str(path)
+
+    return to_file

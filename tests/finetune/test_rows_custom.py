@@ -1,6 +1,5 @@
 """Any data set from files: the task that they make, its parts and texts, and all that is refused or warned of."""
 
-import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -19,18 +18,6 @@ Writer = Callable[[str, Rows], str]
 TRAIN: Rows = [{"text": f"row {number}", "label": ["neg", "pos"][number % 2]} for number in range(60)]
 VALIDATION: Rows = [{"text": "other 1", "label": "pos"}, {"text": "other 2", "label": "neg"}]
 TEST: Rows = [{"text": "third 1", "label": "neg"}, {"text": "third 2", "label": None}, {"text": "third 3"}]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Writer:
-    """Writer of rows to `NAME.jsonl`."""
-
-    def to_file(name: str, rows: Rows) -> str:
-        path = tmp_path / f"{name}.jsonl"
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        return str(path)
-
-    return to_file
 
 
 def refused(message: str, *args: Any, **kwargs: Any) -> None:

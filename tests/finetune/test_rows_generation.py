@@ -20,18 +20,6 @@ TRAIN: Rows = [{"question": f"what is {number} ?", "answer": f"number {number}"}
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Writer:
-    """Writer of rows to `NAME.jsonl`."""
-
-    def to_file(name: str, rows: Rows) -> str:
-        path = tmp_path / f"{name}.jsonl"
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        return str(path)
-
-    return to_file
-
-
-@pytest.fixture
 def write_squad(tmp_path: Path) -> Callable[..., str]:
     """Writer of questions about one context, by their answers, in SQuAD's layout."""
 
