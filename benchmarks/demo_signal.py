@@ -34,7 +34,7 @@ def majority_score(task: Task, data: str) -> float:
 def run(jobs: list[Job], folder: Path) -> Iterator[Result]:
     """Evaluate all jobs, one on each core."""
     waiting, running = list(jobs), 0
-    with LocalExecutor([sys.executable, "-m", "boshnas.worker"], num_slots=os.cpu_count() or 1) as executor:
+    with LocalExecutor([sys.executable, "-m", "boshnas.worker", "{job}"], num_slots=os.cpu_count() or 1) as executor:
         while waiting or running:
             while waiting and running < executor.num_slots:
                 job = waiting.pop(0)

@@ -335,7 +335,7 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
             deadline=None if settings.max_hours is None else start + 3600 * settings.max_hours,
             max_failures=settings.max_failures,
         )
-        command = [sys.executable, "-m", "boshnas.worker"]
+        command = [sys.executable, "-m", "boshnas.worker", "{job}"]
         with LocalExecutor(command, num_slots=campaign.num_parallel, gpus=campaign.gpus) as executor:
             return Loop(plan, store, searcher, source, executor, folder, view).run()
 

@@ -8,11 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from boshnas.errors import InputError
 from boshnas.trial import Status
+from boshnas.version import VERSION
 
-SCHEMA_NUMBER = 1
+SCHEMA_NUMBER = 2
 JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
 PROGRESS_FILE = "progress.json"
+STARTED_FILE = "started"
+"""Made in a job's folder when the job begins to run: until then it waits in a queue."""
 CHECKPOINT_FOLDER = "pretrained"
 
 
@@ -31,7 +34,11 @@ class Job(BaseModel):
 
     Attributes:
         schema_number: Version of this format.
+        version: Of the package that wrote it; the project's own worker refuses another, whose scores would not compare.
         number: Of the trial.
+        attempt: Counts from 1; more where earlier ones failed.
+        batch_split: Each batch is to be trained on in so many parts, gradients accumulated; doubled after each attempt
+            that ran out of memory.
         id: Of the architecture.
         architecture: JSON description of it.
         seed: Of the training.
@@ -43,8 +50,11 @@ class Job(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_number: int = SCHEMA_NUMBER
-    number: int
+    version: str = VERSION
+    number: Annotated[int, Field(ge=0)]
     id: str
+    attempt: Annotated[int, Field(ge=1)] = 1
+    batch_split: Annotated[int, Field(ge=1)] = 1
     architecture: dict[str, JsonValue]
     seed: int
     parent: Parent | None = None
@@ -78,6 +88,10 @@ class Progress(BaseModel):
     num_steps: int
 
 
+class _Schema(BaseModel):
+    schema_number: int = 0
+
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -103,13 +117,26 @@ def read_model(path: Path, kind: type[Model]) -> Model:
         InputError: If the file is absent, is not of this form, or has a newer schema.
     """
     try:
-        model = kind.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
+    _require_schema(path, content)
+    try:
+        return kind.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{path}: {where or 'content'}: {first['msg']}, got {first['input']!r:.80}.") from None
-    if getattr(model, "schema_number", 0) > SCHEMA_NUMBER:
-        raise InputError(f"{path}: schema_number must be at most {SCHEMA_NUMBER}; update this package to read it.")
-    return model
+
+
+def _require_schema(path: Path, content: bytes) -> None:
+    """Tell a newer format before its unknown fields are told."""
+    try:
+        number = _Schema.model_validate_json(content).schema_number
+    except ValidationError:
+        return  # told with the rest of what is wrong
+    if number > SCHEMA_NUMBER:
+        raise InputError(
+            f"{path}: schema_number must be at most {SCHEMA_NUMBER}, got {number}. "
+            f"It was written by a newer version than this one, {VERSION}: install the same on every machine."
+        )

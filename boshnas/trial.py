@@ -1,6 +1,6 @@
 """One evaluation, from the decision to make it until its scores are known."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -26,7 +26,24 @@ class Status(StrEnum):
     DIVERGED = "diverged"
     TIMED_OUT = "timed out"
     KILLED = "killed"
+    PREEMPTED = "preempted"
+    NODE_FAILED = "node failed"
+    CANCELLED = "cancelled"
+    DISK_FULL = "disk full"
     BAD_INPUT = "bad input"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One go at an evaluation that failed and was followed by another.
+
+    Attributes:
+        status: How it ended.
+        error: One line and the log's end.
+    """
+
+    status: Status
+    error: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +83,7 @@ class Trial:
         stage_seconds: Wall-clock time by stage.
         details: What else the worker reported (loss, parameters, …).
         error: One line and the traceback's end, where it failed.
+        attempts: Those that failed before the one that runs or counts, in order.
     """
 
     number: int
@@ -81,6 +99,7 @@ class Trial:
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     details: Mapping[str, object] = field(default_factory=dict)
     error: str | None = None
+    attempts: Sequence[Attempt] = ()
 
     @property
     def id(self) -> str:

@@ -1,26 +1,26 @@
-"""What runs evaluations: the contract, and how the outcome of an ended job is read."""
+"""What runs evaluations: the contract, and what all that run them as processes have in common."""
 
-import signal
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Generic, Protocol, Self, TypeVar
 
 from boshnas.errors import InputError
-from boshnas.job import JOB_FILE, RESULT_FILE, Job, Result, read_model
-from boshnas.trial import Status
+from boshnas.executors.outcome import remove_stale_result, written_result
+from boshnas.job import JOB_FILE, STARTED_FILE, Job, Result, write_model
 
-LOG_FILE = "log.txt"
-LOG_TAIL_LINES = 20
-_LOG_TAIL_BYTES = 16_384
-# A shell between us and the worker tells a signal as 128 + its number.
-_SHELL_SIGNAL_BASE = 128
+JOB_WORD = "{job}"
+"""In a worker's command: the path of its job.json."""
 
 
 class Executor(Protocol):
     """Runs jobs, at most `num_slots` at a time; used by one thread.
 
-    Whatever becomes of a job, `poll` hands back exactly one `Result` for it, unless it was cancelled:
-    a dead, hung or killed worker is a `Result` with a status and the end of its log.
+    Whatever becomes of a job, `poll` hands back exactly one `Result` for it, unless it was cancelled: a dead, hung,
+    preempted or killed worker is a `Result` with a status and the end of its log. When the job begins to run, `started`
+    is made in its folder.
     """
 
     @property
@@ -31,7 +31,8 @@ class Executor(Protocol):
     def submit(self, job: Job, folder: Path) -> int:
         """Start a job and return at once.
 
-        A `result.json` of the very same job that already lies in the folder is taken for its outcome: nothing runs.
+        A `result.json` of the very same job that already lies in the folder is taken for its outcome, and one that an
+        earlier search started and that still runs in a cluster is waited for: nothing is started then.
 
         Args:
             job: What to evaluate.
@@ -64,88 +65,134 @@ class Executor(Protocol):
     ) -> None: ...
 
 
-def log_tail(folder: Path, num_lines: int = LOG_TAIL_LINES) -> str:
-    """Return the last lines of a job's log; empty where there is none."""
-    try:
-        with (folder / LOG_FILE).open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - _LOG_TAIL_BYTES))
-            content = file.read()
-    except OSError:
-        return ""
-    return "\n".join(content.decode("utf-8", errors="replace").splitlines()[-num_lines:])
+@dataclass(kw_only=True)
+class Run:
+    """A job under way."""
+
+    job: Job
+    folder: Path
 
 
-def failed_result(job: Job, folder: Path, status: Status, reason: str) -> Result:
-    """Return the result of a job that has none of its own: one line, then the end of its log."""
-    tail = log_tail(folder)
-    return Result(number=job.number, id=job.id, status=status, error=f"{reason}\n{tail}" if tail else reason)
+AnyRun = TypeVar("AnyRun", bound=Run)
 
 
-def written_result(job: Job, folder: Path) -> Result | None:
-    """Return the worker's result.json, None where there is no such file.
-
-    Raises:
-        InputError: If it is damaged, of another job, or contradicts itself.
-    """
-    path = folder / RESULT_FILE
-    if not path.exists():
-        return None
-    result = read_model(path, Result)
-    if (result.number, result.id) != (job.number, job.id):
-        raise InputError(
-            f"{path}: number and id must be those of the job, {(job.number, job.id)!r}, "
-            f"got {(result.number, result.id)!r}. Give each job a folder of its own."
-        )
-    if result.status is Status.RUNNING or (result.status is Status.FINISHED) != (result.score is not None):
-        raise InputError(
-            f"{path}: score must be there if and only if status is 'finished', "
-            f"got status {result.status.value!r} and score {result.score!r}. Correct the worker."
-        )
-    return result
-
-
-def remove_stale_result(job: Job, folder: Path) -> None:
-    """Remove a result.json that is not the outcome of this very job, so that it is not taken for it."""
-    try:
-        matches = written_result(job, folder) is not None
-        if matches and (folder / JOB_FILE).exists():
-            matches = read_model(folder / JOB_FILE, Job) == job
-    except InputError:
-        matches = False
-    if not matches:
-        (folder / RESULT_FILE).unlink(missing_ok=True)
-
-
-def ended_result(job: Job, folder: Path, returncode: int) -> Result:
-    """Return the outcome of a worker that has ended.
+class ProcessExecutor(ABC, Generic[AnyRun]):
+    """Keeps account of jobs that run as processes somewhere; see `Executor`.
 
     Args:
-        job: What it was asked.
-        folder: Where it wrote.
-        returncode: Its exit code, or minus the number of the signal that ended it.
+        command: Program and arguments of a worker, `{job}` among them for the path of its job.json.
+        num_slots: How many run at a time.
 
-    Returns:
-        What it reported, else a failed result which says how it ended.
+    Raises:
+        InputError: If the number is not positive, or the command is empty or without `{job}`.
     """
-    try:
-        result = written_result(job, folder)
-    except InputError as error:
-        return failed_result(job, folder, Status.CRASHED, str(error))
-    if result is not None:
-        return result
-    if returncode == 0:
-        return failed_result(job, folder, Status.CRASHED, f"The worker ended well but left no {RESULT_FILE}.")
-    number = -returncode if returncode < 0 else returncode - _SHELL_SIGNAL_BASE
-    if number == signal.SIGKILL:
-        hint = "Most often the machine was out of memory: run fewer evaluations at a time or lower the batch size."
-        return failed_result(job, folder, Status.KILLED, f"The worker was killed by SIGKILL. {hint}")
-    if returncode < 0:
-        return failed_result(job, folder, Status.CRASHED, f"The worker was ended by {_signal_name(number)}.")
-    return failed_result(job, folder, Status.CRASHED, f"The worker ended with return code {returncode}.")
 
+    def __init__(self, command: Sequence[str], num_slots: int) -> None:
+        name = type(self).__name__
+        if not any(JOB_WORD in word for word in command):
+            raise InputError(
+                f"{name}: command must be a program and its arguments with {JOB_WORD} among them, "
+                f"got {' '.join(command)!r}. For example: python train.py {JOB_WORD}."
+            )
+        if num_slots < 1:
+            raise InputError(f"{name}: num_slots must be positive, got {num_slots!r}. Give more than 0.")
+        self._command = list(command)
+        self._num_slots = num_slots
+        self._running: dict[int, AnyRun] = {}
+        self._found: dict[int, Result] = {}  # results that were there at submission
+        self._closed = False
 
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    @property
+    def num_slots(self) -> int:
+        """How many jobs may run at the same time."""
+        return self._num_slots
+
+    def submit(self, job: Job, folder: Path) -> int:
+        """Start a job and return at once; see `Executor.submit`.
+
+        Raises:
+            RuntimeError: If all slots are taken, the number is already running, or the executor is closed.
+            InputError: If the command cannot be started.
+        """
+        name = type(self).__name__
+        if self._closed:
+            raise RuntimeError(f"{name}.submit: the executor is closed.")
+        if job.number in self._running or job.number in self._found:
+            raise RuntimeError(f"{name}.submit: job {job.number} is already running.")
+        if len(self._running) + len(self._found) >= self._num_slots:
+            raise RuntimeError(f"{name}.submit: all {self._num_slots} slots are taken. Poll first.")
+        folder.mkdir(parents=True, exist_ok=True)
+        is_same = remove_stale_result(job, folder)
+        if (result := written_result(job, folder)) is not None:
+            self._found[job.number] = result
+            return job.number
+        found = self._find(job, folder) if is_same else None
+        if found is None:
+            self._end_leftovers(folder)
+            (folder / STARTED_FILE).unlink(missing_ok=True)
+            write_model(folder / JOB_FILE, job)
+            found = self._start(job, folder)
+        self._running[job.number] = found
+        return job.number
+
+    def poll(self) -> list[Result]:
+        """Return what ended since the last call, without waiting."""
+        results = list(self._found.values())
+        self._found.clear()
+        self._refresh()
+        for number, run in list(self._running.items()):
+            result = self._outcome(run)
+            if result is not None:
+                del self._running[number]
+                results.append(result)
+        return results
+
+    def cancel(self, handle: int) -> None:
+        """End a job with all its processes; `poll` never returns it."""
+        self._found.pop(handle, None)
+        run = self._running.pop(handle, None)
+        if run is not None:
+            self._end([run], is_polite=False)
+
+    def close(self) -> None:
+        """End all that runs, politely first. May be called again."""
+        self._closed = True
+        runs = list(self._running.values())
+        self._running.clear()
+        self._found.clear()
+        if runs:
+            self._end(runs, is_polite=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _words(self, folder: Path) -> list[str]:
+        """The command for the job of a folder."""
+        return [word.replace(JOB_WORD, str(folder / JOB_FILE)) for word in self._command]
+
+    def _find(self, job: Job, folder: Path) -> AnyRun | None:
+        """The run of the very same job that an earlier search started and left in a cluster, if it is there."""
+        return None
+
+    def _end_leftovers(self, folder: Path) -> None:  # noqa: B027  (not every kind of machine has any)
+        """End what an earlier search left running in a folder."""
+
+    def _refresh(self) -> None:  # noqa: B027  (only what is asked for all jobs at once needs it)
+        """Ask how the jobs are, before the outcome of each is wanted."""
+
+    @abstractmethod
+    def _start(self, job: Job, folder: Path) -> AnyRun:
+        """Start a job whose job.json is written."""
+
+    @abstractmethod
+    def _outcome(self, run: AnyRun) -> Result | None:
+        """The result of a job that has ended; None while it has not."""
+
+    @abstractmethod
+    def _end(self, runs: Sequence[AnyRun], is_polite: bool) -> None:
+        """End jobs with all their processes, after a polite signal and some time where that is wanted."""

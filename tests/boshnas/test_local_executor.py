@@ -13,7 +13,7 @@ import pytest
 
 from boshnas.errors import InputError
 from boshnas.executors import LocalExecutor, exit_with_driver, visible_gpus
-from boshnas.executors.base import LOG_FILE, LOG_TAIL_LINES, ended_result
+from boshnas.executors.outcome import LOG_FILE, LOG_TAIL_LINES, ended_result
 from boshnas.executors.gpus import _listed
 from boshnas.executors.orphan import DRIVER_PID_VARIABLE, ORPHAN_EXIT_CODE
 from boshnas.job import JOB_FILE, RESULT_FILE, Job, Result, write_model
@@ -35,7 +35,7 @@ path.with_suffix(".part").rename(path)
 
 
 def command(code: str) -> list[str]:
-    return [sys.executable, "-S", "-c", code]
+    return [sys.executable, "-S", "-c", code, "{job}"]
 
 
 def wait_until(condition: Callable[[], bool], limit_s: float = 8.0) -> bool:
@@ -169,7 +169,7 @@ def test_a_worker_does_not_outlive_a_killed_driver(tmp_path: Path):
     )
     driver_code = (
         "import sys, time, pathlib\nfrom boshnas.executors import LocalExecutor\nfrom boshnas.job import Job\n"
-        f"executor = LocalExecutor([sys.executable, {str(worker)!r}], num_slots=1)\n"
+        f"executor = LocalExecutor([sys.executable, {str(worker)!r}, {'{job}'!r}], num_slots=1)\n"
         "job = Job(number=0, id='a', architecture={}, seed=0, settings={})\n"
         f"executor.submit(job, pathlib.Path({str(tmp_path)!r}))\ntime.sleep(60)\n"
     )
@@ -240,14 +240,14 @@ def test_signals_are_named(tmp_path: Path, returncode: int, status: Status, word
 )
 def test_refuses_wrong_numbers(arguments: dict[str, float], message: str):
     with pytest.raises(InputError, match=message):
-        LocalExecutor(["true"], **arguments)  # type: ignore[arg-type]
+        LocalExecutor(["true", "{job}"], **arguments)  # type: ignore[arg-type]
 
 
 def test_refuses_a_command_that_is_none(tmp_path: Path):
-    with pytest.raises(InputError, match="command must be a program and its arguments, got none"):
+    with pytest.raises(InputError, match="command must be a program and its arguments with {job} among them, got ''"):
         LocalExecutor([], num_slots=1)
     with (
-        LocalExecutor(["/no/such/program"], num_slots=1) as executor,
+        LocalExecutor(["/no/such/program", "{job}"], num_slots=1) as executor,
         pytest.raises(InputError, match="command must be a program that can be started, got '/no/such/program'"),
     ):
         executor.submit(JOB, tmp_path)

@@ -34,7 +34,7 @@ Make = Callable[[Path], Executor]
 
 
 def make_local(worker: Path) -> Executor:
-    return LocalExecutor([sys.executable, "-S", str(worker)], num_slots=NUM_SLOTS, grace_s=1.0)
+    return LocalExecutor([sys.executable, "-S", str(worker), "{job}"], num_slots=NUM_SLOTS, grace_s=1.0)
 
 
 @pytest.fixture(params=[make_local], ids=["local"])
