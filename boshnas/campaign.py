@@ -15,7 +15,8 @@ from boshnas.baselines import RandomSearcher
 from boshnas.errors import InputError, did_you_mean
 from boshnas.executors import LocalExecutor, run_lock, visible_gpus
 from boshnas.job_memory import job_memory
-from boshnas.loop import Loop, Plan, View, split_budget
+from boshnas.loop import Loop
+from boshnas.plan import Plan, View, split_budget
 from boshnas.searcher import Searcher
 from boshnas.space_source import SpaceSource
 from boshnas.store import STORE_FILE, Store

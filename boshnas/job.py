@@ -16,6 +16,7 @@ RESULT_FILE = "result.json"
 PROGRESS_FILE = "progress.json"
 STARTED_FILE = "started"
 """Made in a job's folder when the job begins to run: until then it waits in a queue."""
+SAVED_FILE = "saved.json"
 CHECKPOINT_FOLDER = "pretrained"
 
 
@@ -78,6 +79,15 @@ class Result(BaseModel):
     error: str | None = None
 
 
+class Saved(BaseModel):
+    """What an attempt left to go on from: a newer one after a time limit says that another attempt gets further."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stage: str
+    step: int
+
+
 class Progress(BaseModel):
     """Where a running worker is: `step` of `num_steps` in a stage."""
 
@@ -93,6 +103,11 @@ class _Schema(BaseModel):
 
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+def job_folder(run_folder: Path, number: int) -> Path:
+    """Where the files of an evaluation lie in a run's folder."""
+    return run_folder / "jobs" / f"{number:05d}"
 
 
 def write_json(path: Path, content: str) -> None:

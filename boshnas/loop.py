@@ -1,87 +1,42 @@
 """Proposal, job, result, store, and round again."""
 
-import time
+import errno
+import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Protocol
 
-from pydantic import JsonValue
-
+from boshnas.clock import Clock, SystemClock
+from boshnas.disk import CheckpointBudget, checkpoint_folder, missing_room
+from boshnas.errors import InputError
 from boshnas.executors.base import Executor
-from boshnas.job import CHECKPOINT_FOLDER, PROGRESS_FILE, Job, Parent, Progress, read_model
+from boshnas.job import (
+    PROGRESS_FILE,
+    SAVED_FILE,
+    STARTED_FILE,
+    Job,
+    Model,
+    Parent,
+    Progress,
+    Result,
+    Saved,
+    job_folder,
+    read_model,
+)
+from boshnas.plan import Plan, View
+from boshnas.retry import batch_split, is_retried
 from boshnas.searcher import Searcher
+from boshnas.source import Source
 from boshnas.store import Store
-from boshnas.trial import Decision, Proposal, Status, Trial
+from boshnas.straggler import Stragglers
+from boshnas.trial import Attempt, Decision, Proposal, Status, Trial
 
 POLL_SECONDS = 0.1
+ROOM_SECONDS = 30.0
+"""After something did not fit onto the disk, nothing starts for so long."""
 OUT_OF_TIME = "--max-hours is over"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """An id's architecture, as the store and the workers need it, and what it takes of memory; None: unknown."""
-
-    architecture: Mapping[str, JsonValue]
-    parameters: Mapping[str, str | int]
-    memory_bytes: int | None = None
-
-
-class Source(Protocol):
-    """Where candidates come from; the loop knows ids alone."""
-
-    def open_level(self, level: int, scores: Mapping[str, float]) -> Sequence[str]:
-        """Ids that may be proposed at a level, all in the searcher's pool, given the scores so far."""
-        ...
-
-    def describe(self, id_: str) -> Candidate:
-        """What an id stands for."""
-        ...
-
-    def parent(self, id_: str, trained: Sequence[str]) -> tuple[str, float] | None:
-        """Which of the trained ids should lend its weights, with the overlap in [0, 1]."""
-        ...
-
-
-class View(Protocol):
-    """Shows a search to a person."""
-
-    def started(self, trial: Trial) -> None:
-        """An evaluation began."""
-        ...
-
-    def ended(self, trial: Trial) -> None:
-        """An evaluation finished or failed."""
-        ...
-
-    def tick(self, running: Mapping[int, Progress | None]) -> None:
-        """Some time passed; where each running evaluation is, by its number."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How much to evaluate.
-
-    Attributes:
-        level_budgets: Evaluations at each level, from level 1.
-        baselines: Ids to evaluate first, outside the budget.
-        seed: Of every training.
-        settings: Handed to every worker.
-        synchronous: Propose again only when nothing is in flight.
-        deadline: No evaluation starts after it, on the clock of `time.monotonic`; None: no limit.
-        max_failures: Stop after more failures than this.
-    """
-
-    level_budgets: Sequence[int]
-    baselines: Sequence[str]
-    seed: int
-    settings: Mapping[str, JsonValue]
-    synchronous: bool
-    deadline: float | None
-    max_failures: int
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_logger = logging.getLogger(__name__)
 
 
 class Loop:
@@ -95,6 +50,7 @@ class Loop:
         executor: Runs the jobs.
         folder: Of the run.
         view: Is told what happens.
+        clock: It goes by.
     """
 
     def __init__(
@@ -106,6 +62,7 @@ class Loop:
         executor: Executor,
         folder: Path,
         view: View,
+        clock: Clock | None = None,
     ) -> None:
         self._plan = plan
         self._store = store
@@ -114,8 +71,20 @@ class Loop:
         self._executor = executor
         self._folder = folder
         self._view = view
+        self._clock = clock or SystemClock()
+        self._stragglers = Stragglers(plan.straggler_factor)
+        self._checkpoints = (
+            None
+            if plan.max_checkpoint_bytes is None
+            else CheckpointBudget(folder, plan.max_checkpoint_bytes, plan.num_kept)
+        )
+        self._is_waiting = False
+        self._held_until = float("-inf")
         self._trials: dict[int, Trial] = {}
-        self._running: set[int] = set()
+        self._lenders: dict[str, int] = {}  # by id: finished, with a checkpoint, as far as is known
+        self._num_proposed = self._num_failed = 0
+        self._running: dict[int, Job] = {}
+        self._saved: dict[int, Saved | None] = {}  # what each attempt began with
         self._untold: list[int] = []
         self._waiting: deque[Trial] = deque()
         self._level = 0
@@ -128,57 +97,152 @@ class Loop:
         """
         self._resume()
         while True:
-            self._collect()
-            self._start_waiting()
+            has_news = self._collect()
             stop = self._reason_to_stop()
-            if stop is None:
+            if stop is None and self._has_room():
+                self._start_waiting()
                 self._fill_slots()
-            if not self._running and not self._waiting:
+            if not self._running and (stop is not None or self._is_done()):
                 return stop
-            time.sleep(POLL_SECONDS)
+            if not has_news:
+                self._clock.sleep(POLL_SECONDS)
 
     def _resume(self) -> None:
         for trial in self._store.trials():
-            self._trials[trial.number] = trial
+            self._note(trial)
             if trial.status is Status.RUNNING:
                 self._waiting.append(trial)
             else:
                 self._untold.append(trial.number)
-        self._searcher.resume(self._num_proposed())
+                self._stragglers.learn(trial.stage_seconds if trial.status is Status.FINISHED else {})
+        self._searcher.resume(self._num_proposed)
+
+    def _note(self, trial: Trial) -> None:
+        """Keep a trial that is new, or has ended."""
+        self._num_proposed += trial.number not in self._trials and trial.proposal.decision is not Decision.BASELINE
+        self._num_failed += trial.failed
+        self._trials[trial.number] = trial
+        # Baselines stay out of the search.
+        if trial.status is Status.FINISHED and trial.proposal.decision is not Decision.BASELINE:
+            self._lenders[trial.id] = trial.number
 
     def _start_waiting(self) -> None:
-        """Start what ran when the search was interrupted, as slots allow."""
+        """Start what ran when the search was interrupted, or is to be tried again, as slots allow."""
         while self._waiting and len(self._running) < self._executor.num_slots:
-            self._start(self._waiting.popleft())
+            if not self._start(self._waiting[0]):
+                return
+            self._waiting.popleft()
 
-    def _collect(self) -> None:
-        self._view.tick({number: self._progress(number) for number in sorted(self._running)})
-        for result in self._executor.poll():
-            trial = self._store.finish(result)
-            self._trials[trial.number] = trial
-            self._running.discard(trial.number)
-            self._untold.append(trial.number)
-            self._view.ended(trial)
+    def _collect(self) -> bool:
+        """Take in what has ended; whether anything has."""
+        now = self._clock.monotonic()
+        progress = {number: self._progress(number) for number in sorted(self._running)}
+        self._view.tick(progress)
+        results = self._executor.poll()
+        for result in results:
+            self._end(result, now)
+        for number in [number for number in progress if number in self._running]:
+            self._end_straggler(number, progress[number], now)
         if (self._running or self._waiting) and self._plan.synchronous:
-            return  # a batch is told whole and in order, so that a resumed search proposes the same
+            return bool(results)  # a batch is told whole and in order, so that a resumed search proposes the same
         for number in sorted(self._untold):
             trial = self._trials[number]
             if trial.id in self._searcher.pool:
                 self._searcher.tell({trial.id: trial.score})
         self._untold = []
+        return bool(results)
+
+    def _end(self, result: Result, now: float) -> None:
+        """Take in the outcome of one attempt, which may be followed by another."""
+        number = result.number
+        del self._running[number]
+        trial = self._trials[number]
+        is_finished = result.status is Status.FINISHED
+        self._stragglers.forget(number, now, is_finished and not result.stage_seconds)
+        if result.status is Status.DISK_FULL:
+            self._hold((result.error or "").partition("\n")[0])
+        if not is_finished and is_retried(trial.attempts, result.status, self._has_advanced(number)):
+            trial = self._store.add_attempt(number, Attempt(status=result.status, error=result.error or ""))
+            self._trials[number] = trial
+            self._waiting.append(trial)
+            self._view.retried(trial)
+            return
+        trial = self._store.finish(result)
+        self._note(trial)
+        self._untold.append(number)
+        self._stragglers.learn(trial.stage_seconds if is_finished else {})
+        self._view.ended(trial)
+        self._delete_checkpoints()
+
+    def _end_straggler(self, number: int, progress: Progress | None, now: float) -> None:
+        """End an evaluation that hangs; one that still waits in a queue of the cluster does not."""
+        if not (self.job_folder(number) / STARTED_FILE).exists():
+            return
+        reason = self._stragglers.overdue(number, progress and progress.stage, now)
+        if reason is None:
+            return
+        self._executor.cancel(number)
+        job = self._running[number]
+        # Another attempt would take as long: this is final, whatever it has left to go on from.
+        self._saved[number] = self._read_saved(number)
+        self._end(Result(number=number, id=job.id, status=Status.TIMED_OUT, error=f"Ended, as {reason}."), now)
+
+    def _delete_checkpoints(self) -> None:
+        if self._checkpoints is None:
+            return
+        lending = {self._lenders[job.parent.id] for job in self._running.values() if job.parent is not None}
+        for number in self._checkpoints.keep(list(self._trials.values()), {*self._running, *lending}):
+            self._lenders.pop(self._trials[number].id, None)
+            _logger.info("The checkpoint of evaluation %d was deleted to keep to the budget of the disk.", number)
 
     def _progress(self, number: int) -> Progress | None:
-        path = self.job_folder(number) / PROGRESS_FILE
-        return read_model(path, Progress) if path.exists() else None
+        return self._read_lenient(number, PROGRESS_FILE, Progress)
+
+    def _read_saved(self, number: int) -> Saved | None:
+        return self._read_lenient(number, SAVED_FILE, Saved)
+
+    def _read_lenient(self, number: int, name: str, kind: type[Model]) -> Model | None:
+        """A file that a worker may leave; None where there is none, or none that can be read."""
+        path = self.job_folder(number) / name
+        try:
+            return read_model(path, kind) if path.exists() else None
+        except InputError as error:
+            _logger.debug("%s", error)
+            return None
+
+    def _has_advanced(self, number: int) -> bool:
+        saved = self._read_saved(number)
+        return saved is not None and saved != self._saved.get(number)
 
     def _reason_to_stop(self) -> str | None:
-        num_failed = sum(trial.failed for trial in self._trials.values())
-        if num_failed > self._plan.max_failures:
-            return f"{num_failed} evaluations failed, more than --max-failures {self._plan.max_failures}"
-        is_late = self._plan.deadline is not None and time.monotonic() > self._plan.deadline
-        if is_late and self._num_proposed() < sum(self._plan.level_budgets):
+        if self._num_failed > self._plan.max_failures:
+            return f"{self._num_failed} evaluations failed, more than --max-failures {self._plan.max_failures}"
+        is_late = self._plan.deadline is not None and self._clock.monotonic() > self._plan.deadline
+        if is_late and (self._waiting or self._num_proposed < sum(self._plan.level_budgets)):
             return OUT_OF_TIME
         return None
+
+    def _is_done(self) -> bool:
+        """Whether nothing is left to start: no proposal was made, and none is held back by a full disk."""
+        is_used_up = self._num_proposed >= sum(self._plan.level_budgets)
+        return not self._waiting and (is_used_up or not self._is_waiting)
+
+    def _has_room(self) -> bool:
+        """Whether the disk has room for another evaluation; the person is told when that changes."""
+        if self._clock.monotonic() < self._held_until:
+            return False
+        reason = missing_room(self._folder, self._plan.min_free_bytes) if self._plan.min_free_bytes else None
+        if (reason is not None) != self._is_waiting:
+            self._is_waiting = reason is not None
+            self._view.waits(reason)
+        return reason is None
+
+    def _hold(self, reason: str) -> None:
+        """Start nothing for a while, as something did not fit onto the disk."""
+        self._held_until = self._clock.monotonic() + ROOM_SECONDS
+        if not self._is_waiting:
+            self._is_waiting = True
+            self._view.waits(reason)
 
     def _fill_slots(self) -> None:
         if self._waiting or (self._plan.synchronous and self._running):
@@ -187,22 +251,22 @@ class Loop:
         while num_free > 0 and (trials := self._next_trials(num_free)):
             for trial in trials:
                 self._store.add(trial)
-                self._trials[trial.number] = trial
-            for trial in trials:
-                self._start(trial)
+                self._note(trial)
+            self._waiting.extend(trials)
+            self._start_waiting()
             if self._plan.synchronous:
                 return  # a batch stays within one level, which opens when all coarser scores are there
             num_free -= len(trials)
 
     def _next_trials(self, num_free: int) -> list[Trial]:
         """The next trials of one level or the baselines; none where the plan is used up."""
-        known = {trial.id for trial in self._trials.values()}
+        known = {trial.id for trial in self._trials.values()} if self._plan.baselines else ()
         baselines = [id_ for id_ in self._plan.baselines if id_ not in known]
         if baselines:
             proposals = [Proposal(id=id_, decision=Decision.BASELINE) for id_ in baselines[:num_free]]
             return [self._trial(proposal, 0, offset) for offset, proposal in enumerate(proposals)]
         for level, end in enumerate(accumulate(self._plan.level_budgets), start=1):
-            num_left = end - self._num_proposed()
+            num_left = end - self._num_proposed
             if num_left <= 0 or level < self._level:
                 continue
             self._open_level(level)
@@ -220,12 +284,9 @@ class Loop:
         self._searcher.set_candidates(self._source.open_level(level, scores))
         self._level = level
 
-    def _num_proposed(self) -> int:
-        return sum(trial.proposal.decision is not Decision.BASELINE for trial in self._trials.values())
-
     def _trial(self, proposal: Proposal, level: int, offset: int) -> Trial:
         candidate = self._source.describe(proposal.id)
-        parent = self._source.parent(proposal.id, self._trained())
+        parent = self._found_parent(proposal.id)
         return Trial(
             number=len(self._trials) + offset,
             proposal=proposal,
@@ -236,81 +297,51 @@ class Loop:
             parent_id=parent[0] if parent else None,
         )
 
-    def _trained(self) -> list[str]:
-        """Ids whose weights may be lent: they finished, and baselines stay out of the search."""
-        return [
-            trial.id
-            for trial in self._trials.values()
-            if trial.status is Status.FINISHED and trial.proposal.decision is not Decision.BASELINE
-        ]
+    def _found_parent(self, id_: str) -> tuple[str, float] | None:
+        """Who lends its weights; one whose checkpoint somebody has deleted does not."""
+        while (found := self._source.parent(id_, list(self._lenders))) is not None:
+            if checkpoint_folder(self._folder, self._lenders[found[0]]).is_dir():
+                return found
+            del self._lenders[found[0]]
+        return None
 
-    def _start(self, trial: Trial) -> None:
+    def _start(self, trial: Trial) -> bool:
+        """Hand an evaluation to the executor; False where the disk has no room for its files."""
         candidate = self._source.describe(trial.id)
         job = Job(
             number=trial.number,
             id=trial.id,
+            attempt=len(trial.attempts) + 1,
+            batch_split=batch_split(trial.attempts),
             architecture=dict(candidate.architecture),
             seed=trial.seed,
             parent=self._parent(trial),
             settings=dict(self._plan.settings),
             memory_bytes=candidate.memory_bytes,
         )
-        self._executor.submit(job, self.job_folder(trial.number))
-        self._running.add(trial.number)
+        self._saved[trial.number] = self._read_saved(trial.number)
+        try:
+            self._executor.submit(job, self.job_folder(trial.number))
+        except OSError as error:
+            if error.errno not in _DISK_FULL:
+                raise
+            self._hold(f"{self._folder}: {error.strerror}")
+            return False
+        self._running[trial.number] = job
         self._view.started(trial)
+        return True
 
     def _parent(self, trial: Trial) -> Parent | None:
-        if trial.parent_id is None:
+        """Who lends its weights to a trial; nobody where the checkpoint has gone since it was proposed."""
+        number = self._lenders.get(trial.parent_id or "")
+        if trial.parent_id is None or number is None:
             return None
-        lender = next(
-            other for other in self._trials.values() if other.id == trial.parent_id and other.status is Status.FINISHED
-        )
-        found = self._source.parent(trial.id, [lender.id])
-        assert found is not None
-        checkpoint = self.job_folder(lender.number).relative_to(self._folder) / CHECKPOINT_FOLDER
-        return Parent(id=lender.id, checkpoint=str(checkpoint), overlap=found[1])
+        checkpoint = checkpoint_folder(self._folder, number)
+        found = self._source.parent(trial.id, [trial.parent_id])
+        if found is None or not checkpoint.is_dir():
+            return None
+        return Parent(id=trial.parent_id, checkpoint=str(checkpoint.relative_to(self._folder)), overlap=found[1])
 
     def job_folder(self, number: int) -> Path:
         """Where an evaluation's files lie."""
         return job_folder(self._folder, number)
-
-
-def job_folder(run_folder: Path, number: int) -> Path:
-    """Where the files of an evaluation lie in a run's folder."""
-    return run_folder / "jobs" / f"{number:05d}"
-
-
-def split_budget(budget: int, num_levels: int) -> list[int]:
-    """Evaluations for each level: about 1/2, 1/3 and 1/6 of the budget over three levels.
-
-    A level l of n has the weight n − l + 1; each level gets at least one evaluation, coarse levels first, and what
-    rounding leaves goes to the coarsest.
-
-    Args:
-        budget: Evaluations in all, at least 1.
-        num_levels: Levels there are, at least 1.
-
-    Example:
-        >>> split_budget(12, 3), split_budget(4, 3), split_budget(1, 3)
-        ([6, 4, 2], [2, 1, 1], [1, 0, 0])
-    """
-    if budget <= num_levels:
-        return [int(level < budget) for level in range(num_levels)]
-    weights = range(num_levels, 0, -1)
-    shares = [max(1, budget * weight // sum(weights)) for weight in weights]
-    shares[0] += budget - sum(shares)
-    return shares
-
-
-def best_trial(trials: Sequence[Trial]) -> Trial | None:
-    """The finished trial with the greatest score, baselines left out; of equals the earliest."""
-    finished = [
-        trial for trial in trials if trial.score is not None and trial.proposal.decision is not Decision.BASELINE
-    ]
-    return max(finished, key=lambda trial: (trial.score, -trial.number), default=None)
-
-
-def results_of(trials: Sequence[Trial]) -> list[Trial]:
-    """Finished trials, best first."""
-    finished = [trial for trial in trials if trial.score is not None]
-    return sorted(finished, key=lambda trial: (-(trial.score or 0.0), trial.number))

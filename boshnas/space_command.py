@@ -17,7 +17,8 @@ from transformers.utils import logging as transformers_logging
 from boshnas.campaign import Campaign, CampaignSettings, check, open_store, params_of, run
 from boshnas.errors import InputError
 from boshnas.export import ExportRequest, export
-from boshnas.loop import OUT_OF_TIME, best_trial, results_of
+from boshnas.loop import OUT_OF_TIME
+from boshnas.ranking import best_trial, results_of
 from boshnas.store import STORE_FILE, Store
 from boshnas.trial import Decision, Status, Trial
 from boshnas.view import LiveView, PlainView

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from boshnas.errors import InputError
-from boshnas.loop import Candidate
 from boshnas.pool import Pool
+from boshnas.source import Candidate
 from design_space.architecture import Architecture, layer_parameters
 from design_space.distance import EditCosts, Graphs, edit_distances
 from design_space.encoding import encode

@@ -22,7 +22,7 @@ from pydantic import JsonValue
 from boshnas.errors import InputError
 from boshnas.job import Result
 from boshnas.sqlite import check_file, close_storage, open_storage
-from boshnas.trial import Decision, Proposal, Status, Trial
+from boshnas.trial import Attempt, Decision, Proposal, Status, Trial
 
 SCHEMA_NUMBER = 1
 STORE_FILE = "store.db"
@@ -151,6 +151,19 @@ class Store:
         frozen.number = trial.number
         self._trials.append(_trial(frozen))
 
+    def add_attempt(self, number: int, attempt: Attempt) -> Trial:
+        """Record a failed attempt of a running trial, which will have another.
+
+        Returns:
+            The trial with its attempt.
+        """
+        trial = self._trials[number]
+        trial = replace(trial, attempts=(*trial.attempts, attempt))
+        kept = [{"status": one.status.value, "error": one.error} for one in trial.attempts]
+        self._storage.set_trial_user_attr(self._optuna_ids[number], "attempts", kept)
+        self._trials[number] = trial
+        return trial
+
     def finish(self, result: Result) -> Trial:
         """Record the outcome of a running trial.
 
@@ -256,6 +269,9 @@ def _trial(frozen: FrozenTrial) -> Trial:
         parameters=dict(frozen.params),
         seed=attributes["seed"],
         parent_id=attributes["parent"],
+        attempts=tuple(
+            Attempt(status=Status(one["status"]), error=one["error"]) for one in attributes.get("attempts", ())
+        ),
     )
     if not frozen.state.is_finished():
         return trial

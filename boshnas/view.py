@@ -72,6 +72,14 @@ class PlainView:
         self._counts.ended(trial)
         self._write(f"{trial.number:>4} {trial.id} {outcome(trial, self._counts.score_name)}; {self._counts.summary()}")
 
+    def retried(self, trial: Trial) -> None:
+        """Say why an attempt failed."""
+        self._write(f"{trial.number:>4} {trial.id} {attempt_failed(trial)}")
+
+    def waits(self, reason: str | None) -> None:
+        """Say what is waited for, and when it is over."""
+        self._write(waiting(reason))
+
     def tick(self, running: Mapping[int, Progress | None]) -> None:
         """Say nothing."""
 
@@ -113,10 +121,18 @@ class LiveView:
     def ended(self, trial: Trial) -> None:
         """Print the outcome above the table."""
         self._counts.ended(trial)
-        self._live.console.print(
-            escape(f"{trial.number:>4} {trial.id} {outcome(trial, self._counts.score_name)} · {described(trial)}"),
-            highlight=False,
-        )
+        self._print(f"{trial.number:>4} {trial.id} {outcome(trial, self._counts.score_name)} · {described(trial)}")
+
+    def retried(self, trial: Trial) -> None:
+        """Print above the table why an attempt failed."""
+        self._print(f"{trial.number:>4} {trial.id} {attempt_failed(trial)}")
+
+    def waits(self, reason: str | None) -> None:
+        """Print above the table what is waited for, and when it is over."""
+        self._print(waiting(reason))
+
+    def _print(self, line: str) -> None:
+        self._live.console.print(escape(line), highlight=False)
 
     def tick(self, running: Mapping[int, Progress | None]) -> None:
         """Redraw, at most twice a second."""
@@ -150,6 +166,18 @@ def outcome(trial: Trial, score_name: str) -> str:
         reason = (trial.error or "").strip().splitlines()
         return f"failed ({trial.status}): {reason[0] if reason else 'no reason given'}"
     return f"{score_name} {trial.score:.2f} in {clock(sum(trial.stage_seconds.values()))}"
+
+
+def attempt_failed(trial: Trial) -> str:
+    """Why the last attempt of a trial failed, which is tried again."""
+    attempt = trial.attempts[-1]
+    reason = attempt.error.strip().splitlines()
+    return f"tried again after attempt {len(trial.attempts)} ({attempt.status}): {reason[0] if reason else 'no reason'}"
+
+
+def waiting(reason: str | None) -> str:
+    """What the search waits for, or that it goes on."""
+    return "The search goes on." if reason is None else f"The search waits: {reason}. Make room; it goes on by itself."
 
 
 def clock(seconds: float) -> str:
