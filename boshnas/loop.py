@@ -178,7 +178,7 @@ class Loop:
         """End an evaluation that hangs; one that still waits in a queue of the cluster does not."""
         if not (self.job_folder(number) / STARTED_FILE).exists():
             return
-        reason = self._stragglers.overdue(number, progress and progress.stage, now)
+        reason = self._stragglers.overdue(number, progress.stage if progress else None, now)
         if reason is None:
             return
         self._executor.cancel(number)
