@@ -5,7 +5,7 @@ usage: python benchmarks/finetune_noise.py DATA CHECKPOINT [CHECKPOINT …] [--m
                                            [--runs runs/finetune_noise] [--out FILE.md]
 
 DATA is a folder with one folder a task; all tasks of GLUE that it has, or those named, SuperGLUE's too. Fine-tuned as a
-search does it (`boshnas.worker.FinetuneSettings`). Where fewer checkpoints are given than `--models`, the others are
+search does it (`FinetuneSettings`). Where fewer checkpoints are given than `--models`, the others are
 architectures drawn from level 1 of `flexibert_mini` within `--limit` that take the first one's weights, as a search's
 neighbours do.
 
@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from transformers import set_seed
 from transformers.utils import logging as transformers_logging
 
-from boshnas.worker import MAX_POSITIONS, FinetuneSettings, finetune_arguments
+from boshnas.worker.settings import MAX_POSITIONS, FinetuneSettings, finetune_arguments
 from design_space import DesignSpace
 from design_space.constraint import Constraint
 from design_space.model import FlexiBertForMaskedLM

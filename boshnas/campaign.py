@@ -22,7 +22,7 @@ from boshnas.space_source import SpaceSource
 from boshnas.store import STORE_FILE, Store
 from boshnas.surrogates import GPSurrogate
 from boshnas.trial import Trial
-from boshnas.worker import MAX_POSITIONS, FinetuneSettings, Settings
+from boshnas.worker.settings import MAX_POSITIONS, FinetuneSettings, Settings
 from boshnas.writable import check_run_folder
 from design_space.architecture import Architecture
 from design_space.constraint import Constraint

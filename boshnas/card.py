@@ -8,7 +8,7 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCardData
 
 from boshnas.trial import Trial
-from boshnas.worker import Settings
+from boshnas.worker.settings import Settings
 from design_space.architecture import Architecture
 from design_space.counts import num_parameters
 from finetune.data import DEMO, HUB

@@ -22,7 +22,7 @@ from boshnas.job import CHECKPOINT_FOLDER, job_folder
 from boshnas.ranking import best_trial
 from boshnas.store import STORE_FILE, Store
 from boshnas.trial import Status, Trial
-from boshnas.worker import MAX_POSITIONS, Settings, finetune_arguments
+from boshnas.worker.settings import MAX_POSITIONS, Settings, finetune_arguments
 from design_space.architecture import Architecture
 from design_space.command_line import run_app
 from design_space.files import folder_written_whole

@@ -17,6 +17,7 @@ PROGRESS_FILE = "progress.json"
 STARTED_FILE = "started"
 """Made in a job's folder when the job begins to run: until then it waits in a queue."""
 SAVED_FILE = "saved.json"
+JOBS_FOLDER = "jobs"
 CHECKPOINT_FOLDER = "pretrained"
 
 
@@ -107,17 +108,21 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def job_folder(run_folder: Path, number: int) -> Path:
     """Where the files of an evaluation lie in a run's folder."""
-    return run_folder / "jobs" / f"{number:05d}"
+    return run_folder / JOBS_FOLDER / f"{number:05d}"
 
 
 def write_json(path: Path, content: str) -> None:
     """Write a file whole or not at all: temporary name, flush, rename."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)  # a full disk has no room for halves
+        raise
 
 
 def write_model(path: Path, model: BaseModel) -> None:

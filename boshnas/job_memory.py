@@ -6,7 +6,7 @@ from typing import cast
 
 import torch
 
-from boshnas.worker import MAX_POSITIONS, Settings
+from boshnas.worker.settings import MAX_POSITIONS, Settings
 from design_space.architecture import Architecture
 from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
 from finetune.memory.activations import activation_bytes

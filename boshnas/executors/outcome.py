@@ -16,6 +16,7 @@ EXIT_DISK_FULL = errno.ENOSPC
 _LOG_TAIL_BYTES = 16_384
 # A shell between us and the worker tells a signal as 128 + its number.
 _SHELL_SIGNAL_BASE = 128
+_FROM_OUTSIDE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def log_tail(folder: Path, num_lines: int = LOG_TAIL_LINES) -> str:
@@ -98,6 +99,10 @@ def ended_result(job: Job, folder: Path, returncode: int) -> Result:
     if number == signal.SIGKILL:
         hint = "Most often the machine was out of memory: run fewer evaluations at a time or lower the batch size."
         return failed_result(job, folder, Status.KILLED, f"The worker was killed by SIGKILL. {hint}")
+    if number in _FROM_OUTSIDE:
+        return failed_result(
+            job, folder, Status.KILLED, f"The worker was ended by {_signal_name(number)} from outside."
+        )
     if returncode in (EXIT_BAD_INPUT, EXIT_DISK_FULL):
         status = Status.BAD_INPUT if returncode == EXIT_BAD_INPUT else Status.DISK_FULL
         return failed_result(job, folder, status, f"The worker ended with return code {returncode}: {status}.")

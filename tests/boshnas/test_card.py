@@ -7,7 +7,7 @@ from huggingface_hub import ModelCardData
 
 from boshnas.card import Lineage, model_card
 from boshnas.trial import Decision, Proposal, Status, Trial
-from boshnas.worker import FinetuneSettings, Settings
+from boshnas.worker.settings import FinetuneSettings, Settings
 from design_space.counts import num_parameters
 from design_space.model.presets import preset
 from finetune.outcomes.repeats import RunOutcome

@@ -12,7 +12,7 @@ from boshnas.campaign import Campaign, CampaignSettings, check, open_store, prep
 from boshnas.export import ExportRequest, check_elsewhere, export, main
 from boshnas.job import CHECKPOINT_FOLDER, Job, Parent, Result, job_folder
 from boshnas.trial import Decision, Proposal, Status, Trial
-from boshnas.worker import evaluate
+from boshnas.worker.evaluation import evaluate
 from design_space.model import FlexiBertForMaskedLM
 
 TINY = """

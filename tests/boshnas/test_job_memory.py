@@ -6,7 +6,7 @@ import pytest
 
 from boshnas import job_memory as module
 from boshnas.job_memory import job_memory
-from boshnas.worker import FinetuneSettings, Settings
+from boshnas.worker.settings import FinetuneSettings, Settings
 from design_space.architecture import Architecture, Layer
 from pretrain.config import Recipe
 

@@ -1,6 +1,11 @@
+import errno
 import json
+import shutil
+import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,27 +13,34 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
+from boshnas.folders import keep_folders
 from boshnas.job import (
     CHECKPOINT_FOLDER,
     JOB_FILE,
     PROGRESS_FILE,
     RESULT_FILE,
+    SAVED_FILE,
     Job,
     Parent,
     Progress,
     Result,
+    Saved,
     read_model,
     write_model,
 )
 from boshnas.trial import Status
-from boshnas.worker import FinetuneSettings, Settings, Stages, evaluate, failure, main
+from boshnas.worker.__main__ import failure, main
+from boshnas.worker.evaluation import evaluate
+from boshnas.worker.settings import FinetuneSettings, Settings, split_batch
 from design_space.architecture import Architecture
 from design_space.errors import InputError
 from design_space.layer import Layer
 from design_space.model import FlexiBertForMaskedLM
-from pretrain.callbacks import DivergedError
+from pretrain.callbacks import DivergedError, StepReporter
+from pretrain.checkpoints import checkpoints
 from pretrain.config import Recipe
 from pretrain.corpus import pack
+from pretrain.interrupt import StoppedError
 from pretrain.tokenizer import train_tokenizer
 
 TINY = Architecture((Layer("sa", "sdp", 32, 2, (64,)), Layer("l", "dft", 32, 2, (64,))))
@@ -128,18 +140,6 @@ def test_progress_says_the_stage_and_the_steps(parent: tuple[Result, Path]):
     assert 1 <= progress.step <= progress.num_steps == 2
 
 
-def test_progress_is_written_at_most_twice_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    now = [100.0]
-    monkeypatch.setattr("boshnas.worker.time.monotonic", lambda: now[0])
-    seen = []
-    with Stages(tmp_path).stage("pretrain") as report:
-        for step in range(1, 6):
-            now[0] += 0.3
-            report(step, 5)
-            seen.append(read_model(tmp_path / PROGRESS_FILE, Progress).step)
-    assert seen == [1, 1, 3, 3, 5]
-
-
 def test_weights_of_a_parent_replace_pre_training(run_folder: Path, parent: tuple[Result, Path]):
     _, lender = parent
     folder = job_folder(run_folder, 8)
@@ -168,6 +168,7 @@ def test_weights_of_a_parent_replace_pre_training(run_folder: Path, parent: tupl
         (FloatingPointError("overflow"), Status.DIVERGED),
         (MemoryError(), Status.OUT_OF_MEMORY),
         (torch.OutOfMemoryError("CUDA out of memory"), Status.OUT_OF_MEMORY),
+        (OSError(errno.ENOSPC, "No space left on device"), Status.DISK_FULL),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), Status.OUT_OF_MEMORY),
         (InputError("sst2: row 3 has no label"), Status.BAD_INPUT),
         (ValueError("anything else"), Status.CRASHED),
@@ -242,6 +243,193 @@ def test_main_tells_of_settings_that_cannot_be_used(
     assert words in str(result.error)
 
 
-def test_the_worker_is_a_module_of_its_own():
-    assert "boshnas.worker" in sys.modules
-    assert "boshnas.campaign" not in vars(sys.modules["boshnas.worker"])
+def test_the_worker_knows_no_campaign():
+    code = "import sys, boshnas.worker.__main__; sys.exit('boshnas.campaign' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# Another attempt
+
+
+def without_times(result: Result) -> dict[str, Any]:
+    return result.model_dump(exclude={"stage_seconds", "number"})
+
+
+def test_another_attempt_does_no_finished_stage_again(
+    run_folder: Path, parent: tuple[Result, Path], monkeypatch: pytest.MonkeyPatch
+):
+    first, folder = parent
+    for name in ("pretrain", "finetune"):
+        monkeypatch.setattr(f"boshnas.worker.evaluation.{name}", lambda *args, **kwargs: pytest.fail("trained again"))
+    job = make_job(PARENT, 7).model_copy(update={"attempt": 2})
+    assert evaluate(job, folder, run_folder) == first
+
+
+def test_a_job_of_another_seed_begins_anew(run_folder: Path):
+    folder = job_folder(run_folder, 30)
+    job = make_job(number=30)
+    first = evaluate(job, folder, run_folder)
+    second = evaluate(job.model_copy(update={"seed": 4}), folder, run_folder)
+    assert first.details["pretrain_loss"] != second.details["pretrain_loss"]
+
+
+def test_a_checkpoint_that_was_deleted_is_made_again_and_the_scores_are_the_same(run_folder: Path):
+    folder = job_folder(run_folder, 31)
+    job = make_job(number=31)
+    first = evaluate(job, folder, run_folder)
+    shutil.rmtree(folder / CHECKPOINT_FOLDER)
+    assert without_times(evaluate(job, folder, run_folder)) == without_times(first)
+    assert (folder / CHECKPOINT_FOLDER / "config.json").is_file()
+
+
+def test_a_pre_training_asked_to_stop_goes_on_from_its_checkpoint_and_ends_the_same(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole = evaluate(make_job(number=32, max_steps=8), job_folder(run_folder, 32), run_folder)
+    folder = job_folder(run_folder, 33)
+    job = make_job(number=33, max_steps=8)
+    asked = iter([False, False, True, True])
+
+    @contextmanager
+    def stop() -> Iterator[Callable[[], bool]]:
+        yield lambda: next(asked)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("boshnas.worker.evaluation.stop_on_signal", stop)
+        with pytest.raises(StoppedError):
+            evaluate(job, folder, run_folder)
+    assert read_model(folder / SAVED_FILE, Saved) == Saved(stage="pretrain", step=3)
+    seen: list[int] = []
+    real = StepReporter.on_step_end
+
+    def on_step_end(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        seen.append(state.global_step)
+        real(self, args, state, control, **kwargs)
+
+    monkeypatch.setattr(StepReporter, "on_step_end", on_step_end)
+    result = evaluate(job, folder, run_folder)
+    assert seen[:5] == [4, 5, 6, 7, 8]
+    assert without_times(result) == without_times(whole)
+    assert not checkpoints(folder / CHECKPOINT_FOLDER)
+
+
+def test_a_half_written_checkpoint_is_not_gone_on_from(run_folder: Path):
+    whole = evaluate(make_job(number=34), job_folder(run_folder, 34), run_folder)
+    folder = job_folder(run_folder, 35)
+    (folder / CHECKPOINT_FOLDER / ".partial").mkdir(parents=True)
+    (folder / CHECKPOINT_FOLDER / ".partial" / "model.safetensors").write_bytes(b"half")
+    (folder / CHECKPOINT_FOLDER / "run.json").write_text("{")
+    (folder / "stages.json").write_text('{"job": "')
+    assert without_times(evaluate(make_job(number=35), folder, run_folder)) == without_times(whole)
+
+
+def test_a_split_batch_sees_the_same_rows_in_parts(run_folder: Path):
+    whole = evaluate(make_job(number=36, max_steps=8), job_folder(run_folder, 36), run_folder)
+    job = make_job(number=37, max_steps=8).model_copy(update={"batch_split": 2})
+    result = evaluate(job, job_folder(run_folder, 37), run_folder)
+    assert result.details["pretrain_steps"] == 8
+    assert result.details["pretrain_loss"] == pytest.approx(whole.details["pretrain_loss"], rel=0.02)
+    too_many = make_job(number=38).model_copy(update={"batch_split": 8})
+    with pytest.raises(MemoryError, match="a batch of 4 cannot be split into 8 parts"):
+        evaluate(too_many, job_folder(run_folder, 38), run_folder)
+
+
+@pytest.mark.parametrize(
+    ("size", "accumulated", "split", "expected"),
+    [(64, 1, 2, (32, 2)), (64, 3, 4, (16, 12)), (9, 1, 2, (3, 3)), (7, 1, 2, (1, 7)), (8, 1, 1, (8, 1))],
+)
+def test_a_step_sees_as_many_rows_however_its_batch_is_split(
+    size: int, accumulated: int, split: int, expected: tuple[int, int]
+):
+    parts = split_batch(size, accumulated, split)
+    assert (parts["per_device_train_batch_size"], parts["gradient_accumulation_steps"]) == expected
+    assert expected[0] * expected[1] == size * accumulated
+
+
+def test_a_worker_asked_to_end_leaves_a_checkpoint_and_no_result(run_folder: Path):
+    path = written_job(run_folder, make_job(number=39, max_steps=100_000))
+    process = subprocess.Popen([sys.executable, "-m", "boshnas.worker", str(path)], stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not (path.parent / PROGRESS_FILE).exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.terminate()
+        _, error = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 143
+    assert "stopped on request; checkpoint in" in error
+    assert not (path.parent / RESULT_FILE).exists()
+    assert read_model(path.parent / SAVED_FILE, Saved).step > 0
+
+
+# What a job may name
+
+
+@pytest.mark.parametrize(
+    ("number", "change", "words"),
+    [
+        (50, {"tokenizer": "../elsewhere"}, "settings.tokenizer must lie within the run's folder, got '../elsewhere'"),
+        (51, {"corpus": "/etc"}, "settings.corpus must lie within the run's folder, got '/etc'"),
+        (52, {"corpus": "link"}, "settings.corpus must lie within the run's folder, got 'link'"),
+        (53, {"data": "/etc"}, "settings.data must be the data of the run, '/data/glue', got '/etc'"),
+    ],
+)
+def test_a_job_may_not_lead_out_of_the_run(run_folder: Path, number: int, change: dict[str, str], words: str):
+    if not (run_folder / "link").is_symlink():
+        (run_folder / "link").symlink_to("/etc")
+    keep_folders(run_folder, "/data/glue")
+    job = make_job(number=number)
+    path = written_job(run_folder, job.model_copy(update={"settings": job.settings | change}))
+    assert main([str(path)]) == 1
+    result = read_model(path.parent / RESULT_FILE, Result)
+    assert result.status is Status.BAD_INPUT
+    assert words in str(result.error)
+
+
+def test_a_parent_may_not_lie_outside(run_folder: Path):
+    lent = Parent(id=PARENT.id, checkpoint="../../other/pretrained", overlap=0.875)
+    path = written_job(run_folder, make_job(CHILD, 54, lent))
+    assert main([str(path)]) == 1
+    assert "parent.checkpoint must lie within" in str(read_model(path.parent / RESULT_FILE, Result).error)
+
+
+def test_a_job_of_another_version_is_refused(run_folder: Path):
+    path = written_job(run_folder, make_job(number=55).model_copy(update={"version": "9.9"}))
+    assert main([str(path)]) == 1
+    result = read_model(path.parent / RESULT_FILE, Result)
+    assert result.status is Status.BAD_INPUT
+    assert "version must be that of this worker" in str(result.error)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("{", "Invalid JSON"), ('{"schema_number": 99}', "schema_number must be at most"), (None, "cannot be read")],
+)
+def test_a_job_that_cannot_be_read_is_one_line_and_exit_code_2(
+    run_folder: Path, content: str | None, words: str, capsys: pytest.CaptureFixture[str]
+):
+    path = run_folder / "jobs" / "00060" / JOB_FILE
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    if content is not None:
+        path.write_text(content)
+    assert main([str(path)]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_a_job_outside_a_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    write_model(tmp_path / JOB_FILE, make_job())
+    assert main([str(tmp_path / JOB_FILE)]) == 2
+    assert "must lie in RUN/jobs/NUMBER" in capsys.readouterr().err
+
+
+def test_a_result_without_room_is_told_by_the_exit_code(run_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(path: Path, model: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("boshnas.worker.__main__.write_model", refuse)
+    path = written_job(run_folder, make_job(number=56).model_copy(update={"version": "9.9"}))
+    assert main([str(path)]) == errno.ENOSPC

@@ -1,0 +1,1 @@
+"""Trains and scores one architecture: `python -m boshnas.worker JOB`."""
