@@ -6,14 +6,19 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from boshnas.errors import InputError
 from boshnas.executors.base import ProcessExecutor, Run
+from boshnas.executors.identity import ProcessIdentity
+from boshnas.executors.memory import num_oom_kills, process_bytes
 from boshnas.executors.orphan import DRIVER_PID_VARIABLE
 from boshnas.executors.outcome import LOG_FILE, ended_result, failed_result
-from boshnas.job import RESULT_FILE, STARTED_FILE, Job, Result
+from boshnas.job import RESULT_FILE, STARTED_FILE, Job, Result, read_model, write_model
 from boshnas.trial import Status
 
 _THREAD_VARIABLES = (
@@ -24,7 +29,10 @@ _THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "RAYON_NUM_THREADS",
 )
+PROCESS_FILE = "process.json"
+"""Which process runs the job of a folder."""
 _WAIT_INTERVAL_S = 0.02
+_MEMORY_INTERVAL_S = 1.0
 _logger = logging.getLogger(__name__)
 
 
@@ -35,7 +43,9 @@ class _LocalRun(Run):
     slot: int
     process: subprocess.Popen[bytes]
     deadline: float
-    timed_out: bool = False
+    num_oom_kills: int
+    killed_for: Status | None = None
+    killed_at: float = 0.0
 
 
 class LocalExecutor(ProcessExecutor[_LocalRun]):
@@ -49,7 +59,9 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
         gpus: Values for CUDA_VISIBLE_DEVICES, dealt out to the slots in turn; empty leaves the variable alone.
         num_threads: Of each worker; by default the cores divided by the slots.
         timeout_s: Longest run of one job, in seconds; None for no limit.
-        grace_s: Between the polite and the final signal of `close`, in seconds.
+        memory_bytes: That the processes of one job may hold together (resident; asked once a second); None for no
+            limit.
+        grace_s: Between the polite and the final signal, in seconds: time to leave a checkpoint.
 
     Raises:
         InputError: If a number is not positive or the command is empty or without `{job}`.
@@ -63,34 +75,85 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
         gpus: Sequence[str] = (),
         num_threads: int | None = None,
         timeout_s: float | None = None,
+        memory_bytes: int | None = None,
         grace_s: float = 5.0,
     ) -> None:
         super().__init__(command, num_slots)
-        for name, value in (("num_threads", num_threads), ("timeout_s", timeout_s)):
+        for name, value in (
+            ("num_threads", num_threads),
+            ("timeout_s", timeout_s),
+            ("memory_bytes", memory_bytes),
+        ):
             if value is not None and not value > 0:
                 raise InputError(f"LocalExecutor: {name} must be positive, got {value!r}. Give more than 0.")
         self._gpus = list(gpus)
         self._num_threads = num_threads or max(1, _num_cores() // num_slots)
         self._timeout_s = float("inf") if timeout_s is None else timeout_s
+        self._memory_bytes = memory_bytes
         self._grace_s = grace_s
+        self._memory_asked = float("-inf")
+        self._asks_memory = False
 
     def _start(self, job: Job, folder: Path) -> _LocalRun:
         slot = min(set(range(self._num_slots)) - {run.slot for run in self._running.values()})
+        before = num_oom_kills()
         process = self._process(folder, slot)
-        (folder / STARTED_FILE).touch()
-        return _LocalRun(
-            job=job, folder=folder, slot=slot, process=process, deadline=time.monotonic() + self._timeout_s
+        run = _LocalRun(
+            job=job,
+            folder=folder,
+            slot=slot,
+            process=process,
+            deadline=time.monotonic() + self._timeout_s,
+            num_oom_kills=before,
         )
+        try:
+            write_model(folder / PROCESS_FILE, ProcessIdentity.of(process.pid))
+            (folder / STARTED_FILE).touch()
+        except OSError:
+            self._end([run], is_polite=False)
+            raise
+        return run
+
+    def _end_leftovers(self, folder: Path) -> None:
+        """End the worker of a search that was killed: not every program ends with the one that started it."""
+        path = folder / PROCESS_FILE
+        with suppress(InputError):
+            left = read_model(path, ProcessIdentity)
+            if left.is_alive:
+                _logger.info("%s was left by an earlier search: ended.", left)
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(left.pid, signal.SIGKILL)
+                with suppress(psutil.Error):
+                    psutil.Process(left.pid).wait(self._grace_s)
+        path.unlink(missing_ok=True)
+
+    def _refresh(self) -> None:
+        now = time.monotonic()
+        self._asks_memory = self._memory_bytes is not None and now - self._memory_asked >= _MEMORY_INTERVAL_S
+        if self._asks_memory:
+            self._memory_asked = now
 
     def _outcome(self, run: _LocalRun) -> Result | None:
         returncode = run.process.poll()
         if returncode is not None:
             return self._result(run, returncode)
-        if time.monotonic() > run.deadline and not run.timed_out:
-            # Told by a later call, once it is dead: its slot is not free before.
-            run.timed_out = True
+        # What is ended here is told by a later call, once it is dead: its slot is not free before.
+        now = time.monotonic()
+        if run.killed_for is None and now > run.deadline:
+            self._kill(run, Status.TIMED_OUT, signal.SIGTERM)
+        elif run.killed_for is None and self._is_too_large(run):
+            self._kill(run, Status.OUT_OF_MEMORY, signal.SIGKILL)
+        elif run.killed_for is not None and now > run.killed_at + self._grace_s:
             _signal_group(run, signal.SIGKILL)
         return None
+
+    def _kill(self, run: _LocalRun, status: Status, number: signal.Signals) -> None:
+        run.killed_for, run.killed_at = status, time.monotonic()
+        _signal_group(run, number)
+
+    def _is_too_large(self, run: _LocalRun) -> bool:
+        limit = self._memory_bytes
+        return self._asks_memory and limit is not None and process_bytes(run.process.pid) > limit
 
     def _end(self, runs: Sequence[_LocalRun], is_polite: bool) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL) if is_polite else (signal.SIGKILL,):
@@ -127,9 +190,17 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
     def _result(self, run: _LocalRun, returncode: int) -> Result:
         _signal_group(run, signal.SIGKILL)  # what the worker started and left behind
         # One that reported and then hung has its result.
-        if run.timed_out and not (run.folder / RESULT_FILE).exists():
+        if (run.folder / RESULT_FILE).exists():
+            return ended_result(run.job, run.folder, returncode)
+        if run.killed_for is Status.TIMED_OUT:
             reason = f"The worker was ended after {self._timeout_s:g} seconds, the time limit of one evaluation."
             return failed_result(run.job, run.folder, Status.TIMED_OUT, reason)
+        if run.killed_for is Status.OUT_OF_MEMORY:
+            reason = f"The worker held more than {(self._memory_bytes or 0) / 1e9:g} GB, the limit of one evaluation."
+            return failed_result(run.job, run.folder, Status.OUT_OF_MEMORY, reason)
+        if returncode == -signal.SIGKILL and num_oom_kills() > run.num_oom_kills:
+            reason = "The worker was killed as the machine was out of memory: run fewer evaluations at a time."
+            return failed_result(run.job, run.folder, Status.OUT_OF_MEMORY, reason)
         return ended_result(run.job, run.folder, returncode)
 
 

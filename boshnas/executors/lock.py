@@ -1,17 +1,22 @@
 """One search a folder: a lock that ends with the process which holds it."""
 
 import fcntl
-import json
 import logging
 import os
-import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from boshnas.errors import InputError
+from boshnas.executors.identity import ProcessIdentity
+from boshnas.job import read_model, write_model
 
 LOCK_FILE = ".lock"
+HELD_FILE = ".held"
+"""Where the disk knows no locks: there while a search holds the folder, touched again and again."""
+TOUCH_SECONDS = 30.0
+STALE_SECONDS = 300.0
 _logger = logging.getLogger(__name__)
 
 
@@ -20,7 +25,9 @@ def run_lock(folder: Path) -> Iterator[None]:
     """Hold a run's folder against every other search.
 
     The operating system frees the lock when the holder ends, however it ends; the file stays. Children do not inherit
-    it: Python opens files so that they are closed on exec.
+    it: Python opens files so that they are closed on exec. On a disk that cannot lock (some network disks) a file says
+    who holds the folder. It is stale where its process has gone or its host was booted again; one of another host,
+    which cannot be asked, where it was not touched for five minutes.
 
     Args:
         folder: Of the run; must exist.
@@ -34,30 +41,80 @@ def run_lock(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"{folder}: run folder must exist and be writable: {error.strerror}. Make it first.") from None
     try:
-        _lock(descriptor, folder)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _refusal(folder, _holder(path)) from None
+        except OSError as error:
+            _logger.info("%s cannot be locked (%s): %s says who holds it.", folder, error.strerror, HELD_FILE)
+            with _held_file(folder):
+                yield
+            return
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode(), 0)
+        os.pwrite(descriptor, ProcessIdentity.own().model_dump_json().encode(), 0)
         yield
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, folder: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(
-            f"{folder}: run folder must be used by one search at a time, got one that {_holder(descriptor)} holds. "
-            "Wait for it, stop it, or give another folder."
-        ) from None
-    except OSError as error:
-        # Some network disks cannot lock: better an unguarded run than none.
-        _logger.warning("%s cannot be locked (%s): start no second search in it.", folder, error.strerror)
+def _refusal(folder: Path, holder: ProcessIdentity | None) -> InputError:
+    return InputError(
+        f"{folder}: run folder must be used by one search at a time, got one that {holder or 'another process'} holds. "
+        "Wait for it, stop it, or give another folder."
+    )
 
 
-def _holder(descriptor: int) -> str:
+def _holder(path: Path) -> ProcessIdentity | None:
     try:
-        holder = json.loads(os.pread(descriptor, 4096, 0))
-        return f"process {holder['pid']} on host {holder['host']}"
-    except (ValueError, KeyError, TypeError):
-        return "another process"
+        return read_model(path, ProcessIdentity)
+    except InputError:
+        return None
+
+
+@contextmanager
+def _held_file(folder: Path) -> Iterator[None]:
+    path = folder / HELD_FILE
+    _remove_stale(folder, path)
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+    except FileExistsError:
+        raise _refusal(folder, _holder(path)) from None
+    write_model(path, ProcessIdentity.own())
+    ended = threading.Event()
+    toucher = threading.Thread(target=_touch, args=(path, ended), name="hold-run-folder", daemon=True)
+    toucher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        toucher.join()
+        path.unlink(missing_ok=True)
+
+
+def _touch(path: Path, ended: threading.Event) -> None:
+    while not ended.wait(TOUCH_SECONDS):
+        with suppress(OSError):
+            os.utime(path)
+
+
+def _remove_stale(folder: Path, path: Path) -> None:
+    """Remove the file of a holder that is gone."""
+    try:
+        age = _now(folder) - path.stat().st_mtime
+    except FileNotFoundError:
+        return
+    holder = _holder(path)
+    is_gone = not holder.is_alive if holder is not None and holder.is_here else age > STALE_SECONDS
+    if is_gone:
+        _logger.warning("%s was held by %s, which is gone: taken over.", folder, holder or "another process")
+        path.unlink(missing_ok=True)
+
+
+def _now(folder: Path) -> float:
+    """The disk's own clock: that of another host may differ from ours."""
+    probe = folder / f"{HELD_FILE}.{os.getpid()}"
+    probe.touch()
+    try:
+        return probe.stat().st_mtime
+    finally:
+        probe.unlink(missing_ok=True)

@@ -14,6 +14,9 @@ import pytest
 from boshnas.errors import InputError
 from boshnas.executors import LocalExecutor, exit_with_driver, visible_gpus
 from boshnas.executors.gpus import _listed
+from boshnas.executors.identity import ProcessIdentity
+from boshnas.executors.local import PROCESS_FILE
+from boshnas.executors.memory import num_oom_kills
 from boshnas.executors.orphan import DRIVER_PID_VARIABLE, ORPHAN_EXIT_CODE
 from boshnas.executors.outcome import LOG_FILE, LOG_TAIL_LINES, ended_result
 from boshnas.job import JOB_FILE, RESULT_FILE, Job, Result, write_model
@@ -113,7 +116,7 @@ def test_both_streams_go_to_the_log(tmp_path: Path):
 
 
 def test_the_time_limit_ends_a_worker_and_its_children(tmp_path: Path):
-    with LocalExecutor(command(STUBBORN + "\ntime.sleep(60)"), num_slots=1, timeout_s=1.0) as executor:
+    with LocalExecutor(command(STUBBORN + "\ntime.sleep(60)"), num_slots=1, timeout_s=1.0, grace_s=0.5) as executor:
         result = run(executor, tmp_path)
     assert result.status is Status.TIMED_OUT
     assert "after 1 seconds, the time limit" in (result.error or "")
@@ -125,7 +128,7 @@ def test_a_worker_that_reported_and_then_hangs_has_its_result(tmp_path: Path):
         "import pathlib, sys, time\n"
         f"pathlib.Path(sys.argv[1]).with_name('result.json').write_text({RESULT!r})\ntime.sleep(60)"
     )
-    with LocalExecutor(command(code), num_slots=1, timeout_s=1.0) as executor:
+    with LocalExecutor(command(code), num_slots=1, timeout_s=1.0, grace_s=0.5) as executor:
         assert run(executor, tmp_path).status is Status.FINISHED
 
 
@@ -272,3 +275,77 @@ def test_the_drivers_listing_is_read():
         "  MIG 1g.5gb Device 1: (UUID: MIG-2)\nGPU 1: NVIDIA A100 (UUID: GPU-b)\n"
     )
     assert _listed(listing) == ["MIG-1", "MIG-2", "1"]
+
+
+def test_a_time_limit_asks_first_so_that_the_worker_can_leave_a_checkpoint(tmp_path: Path):
+    code = (
+        "import pathlib, signal, sys, time\n"
+        "def save(*_):\n    pathlib.Path(sys.argv[1]).with_name('saved').touch(); sys.exit(143)\n"
+        "signal.signal(signal.SIGTERM, save)\ntime.sleep(60)"
+    )
+    with LocalExecutor(command(code), num_slots=1, timeout_s=1.0) as executor:
+        result = run(executor, tmp_path)
+    assert result.status is Status.TIMED_OUT
+    assert (tmp_path / "saved").exists()
+
+
+def test_a_worker_over_its_memory_is_ended_with_all_that_it_started(tmp_path: Path):
+    child = "import time; held = bytearray(300_000_000); time.sleep(60)"
+    code = f"import subprocess, sys\nsubprocess.run([sys.executable, '-S', '-c', {child!r}])"
+    with LocalExecutor(command(code), num_slots=1, memory_bytes=200_000_000) as executor:
+        result = run(executor, tmp_path)
+    assert result.status is Status.OUT_OF_MEMORY
+    assert "held more than 0.2 GB" in (result.error or "")
+
+
+def test_a_kill_while_memory_ran_out_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    counts = iter([4, 5])
+    monkeypatch.setattr("boshnas.executors.local.num_oom_kills", lambda: next(counts))
+    with LocalExecutor(command("import os; os.kill(os.getpid(), 9)"), num_slots=1) as executor:
+        result = run(executor, tmp_path)
+    assert result.status is Status.OUT_OF_MEMORY
+
+
+@pytest.mark.parametrize("text", ["low 0\noom 3\noom_kill 2\n", "oom_kill 2"])
+def test_oom_kills_are_counted_in_the_own_group_first(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "memory.events").write_text(text)
+    (tmp_path / "cgroup").write_text("0::/own\n")
+    (tmp_path / "vmstat").write_text("oom_kill 70\n")
+    monkeypatch.setattr("boshnas.executors.memory._OWN_GROUP", tmp_path / "cgroup")
+    monkeypatch.setattr("boshnas.executors.memory._GROUPS", tmp_path)
+    monkeypatch.setattr("boshnas.executors.memory._MACHINE", tmp_path / "vmstat")
+    assert num_oom_kills() == 2
+    (tmp_path / "own" / "memory.events").unlink()
+    assert num_oom_kills() == 70
+    (tmp_path / "vmstat").unlink()
+    assert num_oom_kills() == 0
+
+
+def test_a_worker_left_by_a_killed_search_is_ended_before_the_job_starts_again(tmp_path: Path):
+    left = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"], start_new_session=True)
+    write_model(tmp_path / PROCESS_FILE, ProcessIdentity.of(left.pid))
+    with LocalExecutor(command("raise SystemExit(3)"), num_slots=1) as executor:
+        assert run(executor, tmp_path).status is Status.CRASHED
+    assert left.poll() is not None
+
+
+def test_another_process_that_has_the_id_now_is_left_alone(tmp_path: Path):
+    other = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"], start_new_session=True)
+    identity = ProcessIdentity.of(other.pid)
+    try:
+        for changed in ({"begun": identity.begun - 5}, {"boot": "another"}, {"host": "another"}):
+            write_model(tmp_path / PROCESS_FILE, identity.model_copy(update=changed))
+            with LocalExecutor(command(""), num_slots=1) as executor:
+                run(executor, tmp_path)
+            assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_jump_of_the_date_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with LocalExecutor(command(WRITE_ENVIRONMENT), num_slots=1, timeout_s=30.0) as executor:
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + 400 * 86_400)
+        assert run(executor, tmp_path).status is Status.FINISHED
