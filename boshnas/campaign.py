@@ -19,7 +19,7 @@ from boshnas.loop import Loop
 from boshnas.plan import Plan, View, split_budget
 from boshnas.searcher import Searcher
 from boshnas.space_source import SpaceSource
-from boshnas.store import STORE_FILE, Store
+from boshnas.store import Database, Store, check_database, keep_place, new_place, place
 from boshnas.surrogates import GPSurrogate
 from boshnas.trial import Trial
 from boshnas.worker.settings import MAX_POSITIONS, FinetuneSettings, Settings
@@ -265,22 +265,40 @@ SEARCHERS: dict[str, Callable[..., Searcher]] = {
 }
 
 
-def open_store(campaign: Campaign, folder: Path, resume: bool) -> Store:
+def open_store(
+    campaign: Campaign,
+    folder: Path,
+    resume: bool,
+    database: Database | None = None,
+    on_wait: Callable[[str], None] = _logger.warning,
+) -> Store:
     """Create the run's store, or open it to go on.
 
+    Args:
+        campaign: Checked settings.
+        folder: Of the run.
+        resume: Go on with what is there.
+        database: Where the store is to lie; None: in the folder.
+        on_wait: Told that the store is waited for.
+
     Raises:
-        InputError: If the folder exists and `resume` is not given, or is of another run.
+        InputError: If the folder exists and `resume` is not given, or is of another run; or the database is another or
+            cannot be used.
     """
-    path = folder / STORE_FILE
     check_run_folder(folder, resume)
     if not resume:
+        if database is not None:
+            check_database(database)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"--out: {folder} cannot be made ({error.strerror}). Give another folder.") from None
         identity = campaign.identity | {"options": asdict(campaign.settings)}
-        return Store.create(path, identity, campaign.space.parameter_choices())
-    store = Store.open(path)
+        location = new_place(folder, database)
+        store = Store.create(location, identity, campaign.space.parameter_choices(), on_wait=on_wait)
+        keep_place(folder, location)
+        return store
+    store = Store.open(place(folder, database), on_wait=on_wait)
     for name, value in campaign.identity.items():
         if store.identity.get(name) != value:
             where, kept, given = first_difference(name, store.identity.get(name), value)

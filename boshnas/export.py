@@ -20,7 +20,7 @@ from boshnas.card import Lineage, model_card
 from boshnas.errors import InputError
 from boshnas.job import CHECKPOINT_FOLDER, job_folder
 from boshnas.ranking import best_trial
-from boshnas.store import STORE_FILE, Store
+from boshnas.store import Database, Store, given_database, place
 from boshnas.trial import Status, Trial
 from boshnas.worker.settings import MAX_POSITIONS, Settings, finetune_arguments
 from design_space.architecture import Architecture
@@ -57,6 +57,7 @@ class ExportRequest:
         onnx: Write model.onnx too.
         license: Of the weights, for the model card, by its hub identifier.
         base_model: Hub name of what a fine-tuned model started from, for the model card.
+        database: Where the run's store lies; None: in its folder.
     """
 
     run_folder: Path
@@ -67,6 +68,7 @@ class ExportRequest:
     onnx: bool = False
     license: str = "apache-2.0"
     base_model: str | None = None
+    database: Database | None = None
 
 
 def export(request: ExportRequest) -> Trial:
@@ -85,7 +87,7 @@ def export(request: ExportRequest) -> Trial:
         raise InputError(f"--to: {request.target} exists. Give another folder.")
     if request.onnx:
         require_onnx()
-    with Store.open(request.run_folder / STORE_FILE) as store:
+    with Store.open(place(request.run_folder, request.database), read_only=True) as store:
         trial = _trial(store, request)
         identity = dict(store.identity)
     settings = Settings.model_validate(identity["worker"])
@@ -280,6 +282,9 @@ def command(
     base_model: Annotated[
         str | None, typer.Option(help="Hub name of the model that was fine-tuned, for the model card.")
     ] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="File with the URL of the run's database, if it has one; or BOSHNAS_STORAGE.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Export an architecture of a run as a Hugging Face model folder."""
@@ -293,6 +298,7 @@ def command(
             onnx=onnx,
             license=license,
             base_model=base_model,
+            database=given_database(storage, os.environ),
         )
     )
     if as_json:

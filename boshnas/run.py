@@ -1,5 +1,6 @@
 """`python -m boshnas.run`: search a design space to an exported model, or any table of measured architectures."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,6 +78,14 @@ def command(
         bool,
         typer.Option("--resume", help="Go on with the run in --out, with its options.", rich_help_panel=_SPACE),
     ] = False,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="PostgreSQL database for the store: a file with its URL, or a URL without a password; else "
+            "BOSHNAS_STORAGE, else store.db in the run's folder.",
+            rich_help_panel=_SPACE,
+        ),
+    ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(
@@ -197,10 +206,13 @@ def command(
             "--space: must name a design space. Give flexibert_mini, or a YAML file. For a table, give --table FILE."
         )
     from boshnas.space_command import Output, run_space
+    from boshnas.store import given_database
 
     values = context.params | {"constraints": constraints}
     names = {"constraints" if name == "constraint" else name for name in explicit}
-    return run_space(values, names, Output(folder=out, resume=resume, dry_run=dry_run, as_json=as_json))
+    database = given_database(storage, os.environ)
+    output = Output(folder=out, resume=resume, dry_run=dry_run, as_json=as_json, database=database)
+    return run_space(values, names, output)
 
 
 def _explicit(context: typer.Context) -> dict[str, typer.core.TyperOption]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from boshnas.errors import InputError
 from boshnas.export import ExportRequest, export
 from boshnas.loop import OUT_OF_TIME
 from boshnas.ranking import best_trial, results_of
-from boshnas.store import STORE_FILE, Store
+from boshnas.store import Database, Store, UnavailableError, check_database, place
 from boshnas.trial import Decision, Status, Trial
 from boshnas.view import LiveView, PlainView
 from boshnas.writable import check_run_folder
@@ -39,12 +40,14 @@ class Output:
         resume: Go on with the folder.
         dry_run: Print the plan alone.
         as_json: Print one JSON object last.
+        database: Where the store lies; None: in the folder.
     """
 
     folder: Path | None
     resume: bool
     dry_run: bool
     as_json: bool
+    database: Database | None = None
 
 
 def run_space(values: dict[str, Any], explicit: set[str], output: Output) -> int:
@@ -70,7 +73,7 @@ def _settings(values: dict[str, Any], explicit: set[str], output: Output) -> Cam
     if output.resume:
         if output.folder is None:
             raise InputError("--resume: needs --out, the folder of the run to go on with.")
-        with Store.open(output.folder / STORE_FILE) as store:
+        with Store.open(place(output.folder, output.database), read_only=True) as store:
             kept: dict[str, Any] = store.identity["options"]  # type: ignore[assignment]
         given = {name: values[name] if name in explicit else kept[name] for name in names}
         given["constraints"] = tuple(given["constraints"])
@@ -85,10 +88,12 @@ def search(settings: CampaignSettings, output: Output) -> int:
     folder = output.folder or Path("runs") / f"{campaign.space.name}-{datetime.now():%Y%m%d-%H%M%S}"
     if output.dry_run:
         check_run_folder(folder, output.resume)
+        if output.database is not None:
+            check_database(output.database)
         _announce(campaign, console)
         _print_plan(campaign, output)
         return 0
-    store = open_store(campaign, folder, output.resume)
+    store = open_store(campaign, folder, output.resume, output.database, partial(console.print, highlight=False))
     _announce(campaign, console)
     num_ended = sum(trial.status is not Status.RUNNING for trial in store.trials())
     num_total = sum(campaign.level_budgets) + len(campaign.baselines)
@@ -97,18 +102,23 @@ def search(settings: CampaignSettings, output: Output) -> int:
         if console.is_terminal
         else PlainView(sys.stderr, num_total, campaign.score_name, num_ended)
     )
+    go_on = f"python -m boshnas.run --resume --out {folder}"
     try:
         with view:
             stopped = run(campaign, store, folder, view)
+    except UnavailableError as error:
+        console.print(f"{error} Go on with: {go_on}", highlight=False, soft_wrap=True)
+        return 1
     except KeyboardInterrupt:
-        console.print(f"Saved. Go on with: python -m boshnas.run --resume --out {folder}", highlight=False)
+        console.print(f"Saved. Go on with: {go_on}", highlight=False, soft_wrap=True)
         raise
+    finally:
+        store.close()
     trials = store.trials()
-    store.close()
     if stopped is not None:
         console.print(f"Stopped early: {stopped}.", highlight=False)
-    exported = _export_best(folder, trials)
-    summary = _summary(campaign, trials, folder, exported, time.monotonic() - start)
+    exported = _export_best(folder, trials, output.database)
+    summary = _summary(campaign, trials, str(store.location), exported, time.monotonic() - start)
     results = Console(stderr=output.as_json)
     if not results.is_terminal:
         results.width = PLAIN_WIDTH
@@ -145,7 +155,7 @@ def _print_plan(campaign: Campaign, output: Output) -> None:
     sys.stdout.write(json.dumps(plan, indent=None if output.as_json else 1) + "\n")
 
 
-def _export_best(folder: Path, trials: Sequence[Trial]) -> Path | None:
+def _export_best(folder: Path, trials: Sequence[Trial], database: Database | None) -> Path | None:
     """Export the best to OUT/best, in place of an earlier best of the same run."""
     best = best_trial(trials)
     if best is None:
@@ -155,7 +165,7 @@ def _export_best(folder: Path, trials: Sequence[Trial]) -> Path | None:
         shutil.rmtree(before, ignore_errors=True)
         target.rename(before)
     try:
-        export(ExportRequest(run_folder=folder, target=target))
+        export(ExportRequest(run_folder=folder, target=target, database=database))
     except BaseException:
         if before.exists():
             before.rename(target)
@@ -165,7 +175,7 @@ def _export_best(folder: Path, trials: Sequence[Trial]) -> Path | None:
 
 
 def _summary(
-    campaign: Campaign, trials: Sequence[Trial], folder: Path, exported: Path | None, elapsed_s: float
+    campaign: Campaign, trials: Sequence[Trial], store: str, exported: Path | None, elapsed_s: float
 ) -> dict[str, Any]:
     searched = [trial for trial in trials if trial.proposal.decision is not Decision.BASELINE]
     baselines = [trial for trial in trials if trial.proposal.decision is Decision.BASELINE]
@@ -179,7 +189,7 @@ def _summary(
         "data": campaign.settings.data,
         "elapsed_s": round(elapsed_s, 1),
         "export_dir": str(exported) if exported else None,
-        "store": str(folder / STORE_FILE),
+        "store": store,
     }
 
 

@@ -360,7 +360,7 @@ def test_a_space_file_that_was_edited_is_refused(settings: CampaignSettings, beg
 def test_a_newer_store_is_refused(settings: CampaignSettings, begun: Path):
     study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{begun / STORE_FILE}")
     study.set_user_attr("schema_number", SCHEMA_NUMBER + 1)
-    with pytest.raises(ValueError, match=r"schema_number of the store must be at most 1, got 2\. Update"):
+    with pytest.raises(ValueError, match=r"schema_number of the store must be at most 2, got 3\. Update"):
         open_store(check(settings), begun, resume=True)
 
 

@@ -57,7 +57,7 @@ def store(path: Path) -> Store:
 
 def reopened(store: Store) -> list[Trial]:
     store.close()
-    with Store.open(store.path) as again:
+    with Store.open(store.location) as again:
         return again.trials()
 
 
@@ -108,7 +108,7 @@ def test_identity_choices_and_direction_come_back(path: Path):
 def test_a_reopened_store_goes_on(store: Store):
     store.add(make_trial(0))
     store.close()
-    with Store.open(store.path) as again:
+    with Store.open(store.location) as again:
         again.finish(finished(0))
         again.add(make_trial(1))
         assert [trial.status for trial in reopened(again)] == [Status.FINISHED, Status.RUNNING]
@@ -123,7 +123,7 @@ def test_plain_optuna_reads_the_study(store: Store):
     store.finish(Result(number=2, id="arch2", status=Status.DIVERGED, error="loss is nan"))
     store.close()
 
-    study = optuna.load_study(study_name="boshnas", storage=f"sqlite:///{store.path}")
+    study = optuna.load_study(study_name="boshnas", storage=f"sqlite:///{store.location}")
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
     assert study.best_trial.number == 1
     assert study.best_params == {"operation_1": "sa", "num_layers": 4, "hidden_3": 256}
@@ -144,11 +144,12 @@ def test_a_finish_cut_short_leaves_the_trial_running(store: Store, monkeypatch: 
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store._storage, "set_trial_state_values", die)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("sqlalchemy.orm.Session.commit", die)
+        patched.setattr("sqlalchemy.orm.SessionTransaction.commit", die)
         store.finish(finished())
     store.close()
-    with Store.open(store.path) as again:
+    with Store.open(store.location) as again:
         assert again.trials() == [make_trial()]
         failed = again.finish(Result(number=0, id="arch0", status=Status.KILLED, error="gone"))
         assert reopened(again) == [failed]
@@ -207,19 +208,19 @@ def test_refuses_to_open_another_study_of_optuna(path: Path):
 
 def test_refuses_a_newer_schema(store: Store):
     store.close()
-    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{store.path}")
+    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{store.location}")
     study.set_user_attr("schema_number", SCHEMA_NUMBER + 1)
-    with pytest.raises(InputError, match=r"schema_number of the store must be at most 1, got 2\. Update"):
-        Store.open(store.path)
+    with pytest.raises(InputError, match=r"schema_number of the store must be at most 2, got 3\. Update"):
+        Store.open(store.location)
 
 
 def test_refuses_tables_of_another_optuna(store: Store):
     store.close()
-    with closing(sqlite3.connect(store.path)) as connection:
+    with closing(sqlite3.connect(store.location)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = 'v99'")
         connection.commit()
     with pytest.raises(InputError, match="store must be readable by Optuna .* no longer compatible"):
-        Store.open(store.path)
+        Store.open(store.location)
 
 
 def test_refuses_a_number_out_of_order(store: Store):
@@ -288,7 +289,7 @@ def test_a_local_disk_gets_a_write_ahead_log_and_a_network_one_a_rollback_journa
     store.close()
     mounts = path.parent / "mounts"
     mounts.write_text(f"/dev/sda / ext4 rw 0 0\nserver:/x {path.parent} nfs4 rw 0 0\n")
-    monkeypatch.setattr("boshnas.sqlite._MOUNTS", mounts)
+    monkeypatch.setattr("boshnas.store.sqlite._MOUNTS", mounts)
     with Store.open(path) as again:
         again.add(make_trial())
         assert journal() == "delete"
@@ -296,7 +297,7 @@ def test_a_local_disk_gets_a_write_ahead_log_and_a_network_one_a_rollback_journa
 
 def test_a_store_that_others_have_open_keeps_its_journal(path: Path, store: Store, monkeypatch: pytest.MonkeyPatch):
     store.add(make_trial())
-    monkeypatch.setattr("boshnas.sqlite._on_network_disk", lambda _: True)
+    monkeypatch.setattr("boshnas.store.sqlite._on_network_disk", lambda _: True)
     with Store.open(path) as again:
         assert again.trials() == store.trials()
 
