@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import outcome
 
-from boshnas.campaign import CampaignSettings, check, prepare
+from boshnas.campaign import check
+from boshnas.campaign_settings import CampaignSettings
 from boshnas.executors import LocalExecutor
 from boshnas.job import Job, Result, job_folder
 from finetune.data import load_task
@@ -54,12 +55,12 @@ def main() -> None:
     campaign = check(CampaignSettings(space="flexibert_mini"))
     architectures = campaign.space.sample(1, arguments.architectures, np.random.default_rng(arguments.draw))
     scores = np.full((arguments.architectures, arguments.seeds), np.nan)
-    tasks: dict[str, list[float]] = {task.name: [] for task in campaign.tasks}
+    tasks: dict[str, list[float]] = {task.name: [] for task in campaign.training.tasks}
     seconds: list[float] = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        prepare(campaign, folder)
-        settings = campaign.worker.model_dump(mode="json")
+        campaign.training.prepare(folder)
+        settings = campaign.training.worker.model_dump(mode="json")
         jobs = [
             Job(number=number, id=a.id, architecture=a.to_model_dict(), seed=seed, settings=settings)
             for number, (a, seed) in enumerate((a, seed) for a in architectures for seed in range(arguments.seeds))
@@ -75,7 +76,7 @@ def main() -> None:
     between = means.std(ddof=1)
     within = np.sqrt(scores.var(axis=1, ddof=1).mean())
     component = np.sqrt(max(0.0, between**2 - within**2 / arguments.seeds))
-    majorities = {task.name: majority_score(task, "demo") for task in campaign.tasks}
+    majorities = {task.name: majority_score(task, "demo") for task in campaign.training.tasks}
     majority = float(np.mean(list(majorities.values())))
     rows = "\n".join(
         f"| demo {name} | {np.mean(values):.1f} | {min(values):.1f} to {max(values):.1f} | {majorities[name]:.1f} |"

@@ -109,6 +109,33 @@ def command(
         str | None,
         typer.Option(help="Architectures to compare with, or 'none'; bert_mini on real data.", rich_help_panel=_SPACE),
     ] = None,
+    evaluator: Annotated[
+        str | None,
+        typer.Option(
+            help="Command that measures a candidate instead of the project's own worker: it reads {job}, the path of "
+            "a job.json, and writes result.json beside it.",
+            rich_help_panel=_SPACE,
+        ),
+    ] = None,
+    straggler_factor: Annotated[
+        float,
+        typer.Option(
+            help="End an evaluation whose stage takes more than so many times the median; 0: never.",
+            rich_help_panel=_SPACE,
+        ),
+    ] = 10.0,
+    min_free_gb: Annotated[
+        float, typer.Option(help="Start nothing while the disk has less room.", rich_help_panel=_SPACE)
+    ] = 1.0,
+    max_checkpoint_gb: Annotated[
+        float | None,
+        typer.Option(
+            help="Of all checkpoints together: those of the worst are deleted beyond it.", rich_help_panel=_SPACE
+        ),
+    ] = None,
+    keep_best: Annotated[
+        int, typer.Option(help="Checkpoints of so many of the best stay in any case.", rich_help_panel=_SPACE)
+    ] = 5,
     max_failures: Annotated[
         int, typer.Option(help="Stop after more failed evaluations than this.", rich_help_panel=_SPACE)
     ] = 10,

@@ -13,9 +13,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from transformers.utils import CONFIG_NAME
 from transformers.utils import logging as transformers_logging
 
-from boshnas.campaign import Campaign, CampaignSettings, check, open_store, params_of, run
+from boshnas.campaign import Campaign, check, open_store, params_of, run
+from boshnas.campaign_settings import CampaignSettings
+from boshnas.disk import checkpoint_folder
 from boshnas.errors import InputError
 from boshnas.export import ExportRequest, export
 from boshnas.loop import OUT_OF_TIME
@@ -75,7 +78,8 @@ def _settings(values: dict[str, Any], explicit: set[str], output: Output) -> Cam
             raise InputError("--resume: needs --out, the folder of the run to go on with.")
         with Store.open(place(output.folder, output.database), read_only=True) as store:
             kept: dict[str, Any] = store.identity["options"]  # type: ignore[assignment]
-        given = {name: values[name] if name in explicit else kept[name] for name in names}
+        # A run begun by an earlier version knows fewer options.
+        given = {name: values[name] if name in explicit else kept[name] for name in names if name in {*explicit, *kept}}
         given["constraints"] = tuple(given["constraints"])
     return CampaignSettings(**given)
 
@@ -117,7 +121,7 @@ def search(settings: CampaignSettings, output: Output) -> int:
     trials = store.trials()
     if stopped is not None:
         console.print(f"Stopped early: {stopped}.", highlight=False)
-    exported = _export_best(folder, trials, output.database)
+    exported = _export_best(campaign, folder, trials, output.database)
     summary = _summary(campaign, trials, str(store.location), exported, time.monotonic() - start)
     results = Console(stderr=output.as_json)
     if not results.is_terminal:
@@ -125,17 +129,19 @@ def search(settings: CampaignSettings, output: Output) -> int:
     _print_results(campaign, trials, summary, results)
     if output.as_json:
         sys.stdout.write(json.dumps(summary) + "\n")
-    return 0 if exported is not None and stopped in (None, OUT_OF_TIME) else 1
+    return 0 if best_trial(trials) is not None and stopped in (None, OUT_OF_TIME) else 1
 
 
 def _announce(campaign: Campaign, console: Console) -> None:
-    if campaign.settings.data == DEMO:
-        console.print("Data: demo. It is synthetic; its scores say nothing about real text.", highlight=False)
-    elif campaign.absent_tasks:
-        console.print(
-            f"Tasks of GLUE that {campaign.settings.data} does not have: {', '.join(campaign.absent_tasks)}.",
-            highlight=False,
-        )
+    training = campaign.training
+    lines = list(campaign.warnings)
+    if training is not None and training.worker.data == DEMO:
+        lines.append("Data: demo. It is synthetic; its scores say nothing about real text.")
+    elif training is not None and training.absent_tasks:
+        absent = ", ".join(training.absent_tasks)
+        lines.append(f"Tasks of GLUE that {training.worker.data} does not have: {absent}.")
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_plan(campaign: Campaign, output: Output) -> None:
@@ -150,16 +156,19 @@ def _print_plan(campaign: Campaign, output: Output) -> None:
         "baselines": list(campaign.baselines),
         "parallel": campaign.num_parallel,
         "gpus": list(campaign.gpus),
-        "worker": campaign.worker.model_dump(mode="json"),
+        "command": list(campaign.command),
+        "worker": None if campaign.training is None else campaign.training.worker.model_dump(mode="json"),
     }
     sys.stdout.write(json.dumps(plan, indent=None if output.as_json else 1) + "\n")
 
 
-def _export_best(folder: Path, trials: Sequence[Trial], database: Database | None) -> Path | None:
+def _export_best(campaign: Campaign, folder: Path, trials: Sequence[Trial], database: Database | None) -> Path | None:
     """Export the best to OUT/best, in place of an earlier best of the same run."""
     best = best_trial(trials)
     if best is None:
         return None
+    if campaign.training is None and not (checkpoint_folder(folder, best.number) / CONFIG_NAME).is_file():
+        return None  # an evaluator of one's own need not keep a model
     target, before = folder / EXPORT_FOLDER, folder / f".{EXPORT_FOLDER}.before"
     if target.exists():
         shutil.rmtree(before, ignore_errors=True)
@@ -186,7 +195,7 @@ def _summary(
         "num_failed": sum(trial.failed for trial in searched),
         "levels": [_level(campaign, level, searched) for level in campaign.space.levels],
         "baselines": [_described(trial) | {"name": _name(campaign, trial)} for trial in baselines],
-        "data": campaign.settings.data,
+        "data": None if campaign.training is None else campaign.training.worker.data,
         "elapsed_s": round(elapsed_s, 1),
         "export_dir": str(exported) if exported else None,
         "store": store,
@@ -224,12 +233,13 @@ def _print_results(campaign: Campaign, trials: Sequence[Trial], summary: dict[st
     shown = [trial for trial in ranked if trial.proposal.decision is not Decision.BASELINE][:NUM_SHOWN]
     shown += [trial for trial in ranked if trial.proposal.decision is Decision.BASELINE]
     table = Table(title=f"Best by {campaign.score_name}", title_justify="left", box=None)
-    for column in ("architecture", campaign.score_name, "params", "level", "why", *campaign.worker.tasks):
+    tasks = list(dict.fromkeys(task for trial in shown for task in trial.task_scores))
+    for column in ("architecture", campaign.score_name, "params", "level", "why", *tasks):
         table.add_column(column, justify="left" if column in ("architecture", "why") else "right", no_wrap=True)
     for trial in results_of(shown):
         is_baseline = trial.proposal.decision is Decision.BASELINE
         name = f"{_name(campaign, trial)} (baseline)" if is_baseline else trial.id
-        scores = (f"{trial.task_scores[task]:.1f}" for task in campaign.worker.tasks)
+        scores = (f"{trial.task_scores[task]:.1f}" if task in trial.task_scores else "" for task in tasks)
         level = "" if is_baseline else str(trial.level)
         table.add_row(name, f"{trial.score:.2f}", f"{params_of(trial):,}", level, trial.proposal.decision, *scores)
     if shown:

@@ -3,8 +3,16 @@
 from boshnas.executors.base import Executor
 from boshnas.executors.gpus import visible_gpus
 from boshnas.executors.inprocess import InProcessExecutor
-from boshnas.executors.local import LocalExecutor
+from boshnas.executors.local import LocalExecutor, num_cores
 from boshnas.executors.lock import run_lock
 from boshnas.executors.orphan import exit_with_driver
 
-__all__ = ["Executor", "InProcessExecutor", "LocalExecutor", "exit_with_driver", "run_lock", "visible_gpus"]
+__all__ = [
+    "Executor",
+    "InProcessExecutor",
+    "LocalExecutor",
+    "exit_with_driver",
+    "num_cores",
+    "run_lock",
+    "visible_gpus",
+]

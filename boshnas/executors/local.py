@@ -87,7 +87,7 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
             if value is not None and not value > 0:
                 raise InputError(f"LocalExecutor: {name} must be positive, got {value!r}. Give more than 0.")
         self._gpus = list(gpus)
-        self._num_threads = num_threads or max(1, _num_cores() // num_slots)
+        self._num_threads = num_threads or max(1, num_cores() // num_slots)
         self._timeout_s = float("inf") if timeout_s is None else timeout_s
         self._memory_bytes = memory_bytes
         self._grace_s = grace_s
@@ -204,7 +204,8 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
         return ended_result(run.job, run.folder, returncode)
 
 
-def _num_cores() -> int:
+def num_cores() -> int:
+    """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

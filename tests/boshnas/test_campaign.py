@@ -11,11 +11,13 @@ import optuna
 import pytest
 
 from boshnas import campaign as campaign_module
-from boshnas.campaign import Campaign, CampaignSettings, check, open_store, params_of, prepare, run
+from boshnas.campaign import Campaign, check, open_store, params_of, run
+from boshnas.campaign_settings import CampaignSettings
 from boshnas.executors import LocalExecutor, run_lock
 from boshnas.job import Job, Progress, Result
 from boshnas.job_memory import job_memory
 from boshnas.store import SCHEMA_NUMBER, STORE_FILE, STUDY_NAME, Store
+from boshnas.training import Training
 from boshnas.trial import Decision, Status, Trial
 from design_space.architecture import Architecture
 from design_space.counts import num_parameters
@@ -101,7 +103,7 @@ def test_every_candidate_has_a_figure_of_its_memory(settings: CampaignSettings):
     campaign = check(settings)
     first, *_, last = campaign.source.pool.ids
     for id_ in (first, last):
-        expected = job_memory(campaign.worker)(campaign.source.architectures[id_])
+        expected = job_memory(campaign.training.worker)(campaign.source.architectures[id_])
         assert campaign.source.describe(id_).memory_bytes == expected > 0
 
 
@@ -152,7 +154,7 @@ def test_check_refuses_a_recipe_without_a_length(settings: CampaignSettings, tmp
         ValueError, match=r"recipe\.yaml must name max_steps for a search\. Add it, or --pretrain-steps"
     ):
         check(replace(settings, recipe=str(path)))
-    assert check(replace(settings, recipe=str(path), pretrain_steps=9)).worker.pretrain.max_steps == 9
+    assert check(replace(settings, recipe=str(path), pretrain_steps=9)).training.worker.pretrain.max_steps == 9
 
 
 def test_check_refuses_a_recipe_with_longer_blocks_than_the_model_has_positions(
@@ -176,11 +178,11 @@ def test_check_writes_nothing(settings: CampaignSettings, tmp_path: Path, monkey
 
 def test_the_demo_has_four_tasks_no_baselines_and_says_demo(tiny: str):
     campaign = check(CampaignSettings(space=tiny))
-    assert [task.name for task in campaign.tasks] == ["cola", "sst2", "mrpc", "stsb"]
+    assert [task.name for task in campaign.training.tasks] == ["cola", "sst2", "mrpc", "stsb"]
     assert campaign.baselines == {}
     assert campaign.score_name == "demo GLUE score"
-    assert campaign.worker.data == "demo"
-    assert campaign.worker.dropout == 0.0
+    assert campaign.training.worker.data == "demo"
+    assert campaign.training.worker.dropout == 0.0
     assert campaign.identity["corpus_paths"] == ["demo"]
     assert list(campaign.level_budgets) == [6, 4, 2]
     assert campaign.num_initial == 4
@@ -190,12 +192,12 @@ def test_a_folder_has_all_its_tasks_and_bert_mini(settings: CampaignSettings, tm
     write_task(tmp_path / "data")
     write_task(tmp_path / "data", "rte", fields=("sentence1", "sentence2"))
     campaign = check(replace(settings, data=str(tmp_path / "data"), tasks=None))
-    assert [task.name for task in campaign.tasks] == ["sst2", "rte"]
-    assert set(campaign.absent_tasks) == {"cola", "mrpc", "stsb", "qqp", "mnli", "qnli", "wnli"}
+    assert [task.name for task in campaign.training.tasks] == ["sst2", "rte"]
+    assert set(campaign.training.absent_tasks) == {"cola", "mrpc", "stsb", "qqp", "mnli", "qnli", "wnli"}
     assert campaign.baselines == {"bert_mini": preset("bert_mini")}
     assert campaign.score_name == "GLUE score"
-    assert campaign.worker.dropout == 0.1
-    assert campaign.worker.finetune.num_train_epochs == 5
+    assert campaign.training.worker.dropout == 0.1
+    assert campaign.training.worker.finetune.num_train_epochs == 5
     assert campaign.identity["corpus_paths"] == []
 
 
@@ -221,10 +223,10 @@ def test_the_corpus_of_the_recipe_comes_before_what_lies_around_and_after_what_i
     mix = f"corpus: [{{source: {tmp_path / 'mix'}, weight: 2}}, owner/name]"
     recipe.write_text("{" + f"{(RECIPE % 'warmup_steps: 2, vocab_size: 300').strip('{}')}, {mix}" + "}")
     with_recipe = replace(settings, data=str(folder), recipe=str(recipe))
-    worker = check(with_recipe).worker
+    worker = check(with_recipe).training.worker
     assert worker.pretrain.corpus == (Source(source=str(tmp_path / "mix"), weight=2.0), Source(source="owner/name"))
     assert check(with_recipe).identity["corpus_paths"] == [str(tmp_path / "mix"), "owner/name"]
-    asked = check(replace(with_recipe, corpus=str(tmp_path / "asked"))).worker
+    asked = check(replace(with_recipe, corpus=str(tmp_path / "asked"))).training.worker
     assert asked.pretrain.corpus == (Source(source=str(tmp_path / "asked")),)
 
 
@@ -245,7 +247,7 @@ def test_steps_replace_the_recipes_and_warm_up_keeps_its_share(settings: Campaig
     path = tmp_path / "recipe.yaml"
     for warmup, expected in (("4", 2), ("0.2", 2), ("0.01", 1)):
         path.write_text(RECIPE % f"warmup_steps: {warmup}, vocab_size: 300")
-        worker = check(replace(settings, recipe=str(path), pretrain_steps=10, finetune_steps=7)).worker
+        worker = check(replace(settings, recipe=str(path), pretrain_steps=10, finetune_steps=7)).training.worker
         assert (worker.pretrain.max_steps, worker.pretrain.warmup_steps) == (10, expected)
         assert worker.finetune.max_steps == 7
 
@@ -375,14 +377,14 @@ def prepared(settings: CampaignSettings, tmp_path: Path, **changes: Any) -> tupl
     campaign = check(replace(settings, **({"corpus": str(text), "recipe": str(recipe)} | changes)))
     folder = tmp_path / "prepared"
     folder.mkdir(exist_ok=True)
-    prepare(campaign, folder)
+    campaign.training.prepare(folder)
     return campaign, folder
 
 
 def test_prepare_writes_tokenizer_and_corpus(settings: CampaignSettings, tmp_path: Path):
     campaign, folder = prepared(settings, tmp_path)
-    tokenizer = load_tokenizer(folder / campaign.worker.tokenizer)
-    corpus = PackedCorpus.load(folder / campaign.worker.corpus)
+    tokenizer = load_tokenizer(folder / campaign.training.worker.tokenizer)
+    corpus = PackedCorpus.load(folder / campaign.training.worker.corpus)
     assert 261 < len(tokenizer) <= 300
     assert corpus.train.shape[1] == 16
     assert corpus.train.max() < len(tokenizer)
@@ -395,13 +397,13 @@ def test_prepare_keeps_what_is_there_and_mends_what_was_cut_short(settings: Camp
     campaign, folder = prepared(settings, tmp_path)
     before = digest(folder)
     (tmp_path / "text.txt").write_text(TEXT.replace("cat", "dog"))
-    prepare(campaign, folder)
+    campaign.training.prepare(folder)
     assert digest(folder) == before
 
     (folder / "corpus").rename(folder / ".corpus.partial")
     (folder / ".corpus.partial" / "rest").write_text("half")
     (tmp_path / "text.txt").write_text(TEXT)
-    prepare(campaign, folder)
+    campaign.training.prepare(folder)
     assert digest(folder) == before
 
 
@@ -473,7 +475,7 @@ class SilentView:
 @pytest.fixture
 def arithmetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[ArithmeticExecutor]]:
     monkeypatch.setattr(campaign_module, "LocalExecutor", ArithmeticExecutor)
-    monkeypatch.setattr(campaign_module, "prepare", lambda campaign, folder: None)
+    monkeypatch.setattr(Training, "prepare", lambda training, folder: None)
     monkeypatch.setattr("boshnas.loop.POLL_SECONDS", 0.0)
     monkeypatch.setattr(ArithmeticExecutor, "num_polls", 0)
     return ArithmeticExecutor  # type: ignore[return-value]

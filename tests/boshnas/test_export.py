@@ -8,7 +8,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from boshnas.campaign import Campaign, CampaignSettings, check, open_store, prepare
+from boshnas.campaign import Campaign, check, open_store
+from boshnas.campaign_settings import CampaignSettings
 from boshnas.export import ExportRequest, check_elsewhere, export, main
 from boshnas.job import CHECKPOINT_FOLDER, Job, Parent, Result, job_folder
 from boshnas.trial import Decision, Proposal, Status, Trial
@@ -178,7 +179,7 @@ def trained(campaign: Campaign, folder: Path) -> list[Trial]:
     """A run of two evaluations, the second with the weights of the first."""
     first = add(campaign, folder, 50.0)
     second = add(campaign, folder, 60.0, Parent(id=first.id, checkpoint="unused", overlap=1.0))
-    prepare(campaign, folder)
+    campaign.training.prepare(folder)
     checkpoint = f"jobs/00000/{CHECKPOINT_FOLDER}"
     for trial, parent in ((first, None), (second, Parent(id=first.id, checkpoint=checkpoint, overlap=1.0))):
         job = Job(
@@ -187,7 +188,7 @@ def trained(campaign: Campaign, folder: Path) -> list[Trial]:
             architecture=dict(trial.architecture),  # type: ignore[arg-type]
             seed=0,
             parent=parent,
-            settings=campaign.worker.model_dump(mode="json"),
+            settings=campaign.training.worker.model_dump(mode="json"),
         )
         job_folder(folder, trial.number).mkdir(parents=True)
         evaluate(job, job_folder(folder, trial.number), folder)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from boshnas import space_command
-from boshnas.campaign import Campaign, CampaignSettings, check, open_store
+from boshnas.campaign import Campaign, check, open_store
+from boshnas.campaign_settings import CampaignSettings
 from boshnas.job import Result
 from boshnas.run import main
 from boshnas.store import STORE_FILE, Store

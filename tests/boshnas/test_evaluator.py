@@ -1,0 +1,103 @@
+"""Searches of a space by a program of the user's own; the one that the documentation shows is among them."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boshnas.campaign import check
+from boshnas.campaign_settings import CampaignSettings
+from boshnas.errors import InputError
+from boshnas.run import main
+from boshnas.store import Store, place
+from boshnas.trial import Status
+
+DOCS = Path(__file__).parents[2] / "docs" / "running.md"
+CRASHES_ONCE = """
+import json, pathlib, sys
+path = pathlib.Path(sys.argv[1])
+job = json.loads(path.read_text())
+if job["attempt"] == 1 and job["number"] == 1:
+    raise SystemExit("a bad node")
+status = "out of memory" if job["number"] == 2 and job["batch_split"] < 4 else "finished"
+result = {"number": job["number"], "id": job["id"], "status": status}
+result |= {"score": float(job["number"])} if status == "finished" else {}
+path.with_name("result.json").write_text(json.dumps(result))
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, tiny_text: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(tiny_text)
+    return tmp_path
+
+
+def searched(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
+    words = ["--space", "tiny.yaml", "--budget", "4", "--parallel", "2", "--synchronous", "--out", "run", "--json"]
+    assert main([*words, "--evaluator", f"{sys.executable} train.py {{job}}", *options]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return found
+
+
+def test_the_evaluator_of_the_documentation_drives_a_search(tiny: Path, capsys: pytest.CaptureFixture[str]):
+    shown = re.search(r"<!-- evaluator -->\n```python\n(.*?)```\n<!-- end -->", DOCS.read_text(), re.DOTALL)
+    assert shown is not None
+    (tiny / "train.py").write_text(shown[1])
+    found = searched(tiny, capsys)
+    assert (found["num_evaluated"], found["num_failed"], found["export_dir"], found["data"]) == (4, 0, None, None)
+    with Store.open(place(tiny / "run", None), read_only=True) as store:
+        trials = store.trials()
+    assert found["best"]["score"] == max(trial.score or 0.0 for trial in trials)
+    assert len({trial.id for trial in trials}) == 4
+    assert not (tiny / "run" / "tokenizer").exists()
+
+
+def test_its_failures_are_retried_by_cause(tiny: Path, capsys: pytest.CaptureFixture[str]):
+    (tiny / "train.py").write_text(CRASHES_ONCE)
+    found = searched(tiny, capsys)
+    assert (found["num_evaluated"], found["num_failed"], found["best"]["score"]) == (4, 0, 3.0)
+    with Store.open(place(tiny / "run", None), read_only=True) as store:
+        attempts = [[attempt.status for attempt in trial.attempts] for trial in store.trials()]
+    assert attempts == [[], [Status.CRASHED], [Status.OUT_OF_MEMORY] * 2, []]
+
+
+def test_a_search_goes_on_with_its_evaluator_from_another_folder(
+    tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    (tiny / "train.py").write_text(CRASHES_ONCE)
+    searched(tiny, capsys)
+    (tiny / "elsewhere").mkdir()
+    monkeypatch.chdir(tiny / "elsewhere")
+    assert main(["--resume", "--out", "../run", "--budget", "6", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["num_evaluated"] == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"evaluator": "python train.py"}, r"--evaluator: must name \{job\} where the path of the job goes"),
+        ({"evaluator": "python 'train.py {job}"}, r"--evaluator: must be a command, got .*No closing quotation"),
+        ({"evaluator": "no_such_program {job}"}, r"--evaluator: must begin with a program that is there"),
+        ({"evaluator": "true {job}", "tasks": "cola"}, r"--tasks: must not be given with --evaluator.*got 'cola'"),
+        ({"evaluator": "true {job}", "pretrain_steps": 3}, r"--pretrain-steps: must not be given with --evaluator"),
+        ({"straggler_factor": 0.5}, r"--straggler-factor: must be above 1, or 0 for no limit, got 0\.5"),
+        ({"min_free_gb": -1.0}, r"--min-free-gb: must be at least 0, got -1\.0"),
+        ({"max_checkpoint_gb": -1.0}, r"--max-checkpoint-gb: must be at least 0"),
+        ({"keep_best": 0}, r"--keep-best: must be at least 1, got 0"),
+    ],
+)
+def test_check_refuses(tiny: Path, changes: dict[str, Any], message: str):
+    with pytest.raises(InputError, match=message):
+        check(CampaignSettings(space="tiny.yaml", **changes))
+
+
+def test_more_evaluations_than_cores_are_warned_of(tiny: Path, monkeypatch: pytest.MonkeyPatch):
+    settings = CampaignSettings(space="tiny.yaml", evaluator="true {job}", parallel=1000)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert [line for line in check(settings).warnings if "1000 evaluations share them" in line and "cores" in line]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert [line for line in check(settings).warnings if "2 GPUs; 1000 evaluations share them" in line]
