@@ -217,16 +217,21 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
         for architecture in campaign.baselines.values():
             source.add(architecture)
         _restore(store.trials(), source)
+        is_synchronous = settings.synchronous or campaign.num_parallel == 1
         make_searcher = SEARCHERS[settings.surrogate]
         searcher = make_searcher(
-            source.pool, seed=settings.seed, num_initial=campaign.num_initial, neighbors=source.neighbors
+            source.pool,
+            seed=settings.seed,
+            num_initial=campaign.num_initial,
+            neighbors=source.neighbors,
+            fits_in_background=not is_synchronous,
         )
         plan = Plan(
             level_budgets=campaign.level_budgets,
             baselines=[architecture.id for architecture in campaign.baselines.values()],
             seed=settings.seed,
             settings={} if campaign.training is None else campaign.training.worker.model_dump(mode="json"),
-            synchronous=settings.synchronous or campaign.num_parallel == 1,
+            synchronous=is_synchronous,
             deadline=None if settings.max_hours is None else start + 3600 * settings.max_hours,
             max_failures=settings.max_failures,
             straggler_factor=settings.straggler_factor or float("inf"),

@@ -1,5 +1,10 @@
-"""Keeps a surrogate up to date with what was measured, and repeatably so."""
+"""Keeps a surrogate up to date with what was measured, and repeatably so.
 
+Symbols: n results so far, m <= n those that the surrogate was last fitted to.
+"""
+
+import logging
+import threading
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import NamedTuple
@@ -10,7 +15,11 @@ from sklearn.base import clone
 from boshnas.pool import Pool
 from boshnas.surrogates.base import Surrogate
 
+MAX_ROWS = 1_000
+"""Results that a search learns from: half of them the best, the others at random. A proposal then takes no longer."""
 _GROWTH = 1.25  # results until the next fit from scratch
+_MANY = 200  # results from which on the surrogate is fitted again after each 2 % more of them, and conditioned between
+_logger = logging.getLogger(__name__)
 
 
 class Measured(NamedTuple):
@@ -31,37 +40,81 @@ class Fitter:
     Args:
         surrogate: Not fitted; cloned.
         pool: Gives the rows of ids.
-        seed: Of the surrogate, where it has none.
+        seed: Of the surrogate, where it has none, and of the results that are left out.
+        in_background: Never wait for a fit but the first: later ones are made in a thread, and until one is done the
+            last is conditioned on all results. Which fit a proposal sees then depends on the machine's speed.
     """
 
-    def __init__(self, surrogate: Surrogate, pool: Pool, seed: int) -> None:
+    def __init__(self, surrogate: Surrogate, pool: Pool, seed: int, in_background: bool = False) -> None:
         self._pool = pool
+        self._seed = seed
         self._blank = prepared(surrogate, pool.groups, seed)
         self._can_go_on = "warm_start" in self._blank.get_params()
         if self._can_go_on:
             self._blank.set_params(warm_start=True)
+        self._in_background = in_background
+        self._thread: threading.Thread | None = None
         self._anchor: Surrogate = self._blank
-        self._current: Surrogate = self._blank
-        self._num_anchored = self._num_fitted = 0
+        self._num_anchored = 0
+        self._fit: tuple[int, Surrogate] = (0, self._blank)  # m, and what was fitted
+        self._current: tuple[int, Surrogate] = (0, self._blank)  # n, and what was conditioned on them
 
     def fitted(self, measured: Sequence[Measured]) -> Surrogate:
-        """The surrogate, fitted to these results: the ones given before, and more after them."""
-        if len(measured) != self._num_fitted:
-            num_anchored = _last_milestone(len(measured)) if self._can_go_on else len(measured)
-            if num_anchored != self._num_anchored:
-                self._anchor = self._fit(deepcopy(self._blank), measured[:num_anchored])
-                self._num_anchored = num_anchored
-            self._current = self._anchor
-            if num_anchored < len(measured):
-                self._current = self._fit(deepcopy(self._anchor), measured)
-            self._num_fitted = len(measured)
-        return self._current
+        """The surrogate, knowing these results: the ones given before, and more after them."""
+        if len(measured) != self._current[0]:
+            num_fitted = _num_fitted(len(measured))
+            if num_fitted != self._fit[0]:
+                self._fit_again(measured[:num_fitted])
+            self._current = (len(measured), self._conditioned(measured))
+        return self._current[1]
 
-    def _fit(self, surrogate: Surrogate, measured: Sequence[Measured]) -> Surrogate:
+    def _fit_again(self, measured: Sequence[Measured]) -> None:
+        if not self._in_background or self._fit[0] == 0:
+            self._learn(measured)
+        elif self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._learn_aside, args=(list(measured),), name="fit", daemon=True)
+            self._thread.start()
+
+    def _learn_aside(self, measured: Sequence[Measured]) -> None:
+        try:
+            self._learn(measured)
+        except Exception:  # the search goes on with the last fit that succeeded
+            _logger.exception("the surrogate could not be fitted to %d results", len(measured))
+
+    def _learn(self, measured: Sequence[Measured]) -> None:
+        num_anchored = _last_milestone(len(measured)) if self._can_go_on else len(measured)
+        if num_anchored != self._num_anchored:
+            self._anchor = self._taught(deepcopy(self._blank), measured[:num_anchored])
+            self._num_anchored = num_anchored
+        fit = self._anchor
+        if num_anchored < len(measured):
+            fit = self._taught(deepcopy(self._anchor), measured)
+        self._fit = (len(measured), fit)
+
+    def _conditioned(self, measured: Sequence[Measured]) -> Surrogate:
+        num_fitted, fit = self._fit
+        if num_fitted == len(measured):
+            return fit
+        # What is left out changes with a fit alone: in between every result is added.
+        shown = [*self._shown(measured[:num_fitted]), *measured[num_fitted:]]
+        return deepcopy(fit).condition(*self._rows(shown))
+
+    def _taught(self, surrogate: Surrogate, measured: Sequence[Measured]) -> Surrogate:
+        return surrogate.fit(*self._rows(self._shown(measured)))
+
+    def _shown(self, measured: Sequence[Measured]) -> Sequence[Measured]:
+        """Those that are learned from, in their order."""
+        if len(measured) <= MAX_ROWS:
+            return measured
+        best_first = np.argsort([-entry.value for entry in measured], kind="stable")
+        half = MAX_ROWS // 2
+        rng = np.random.default_rng([self._seed, len(measured)])
+        others = rng.choice(best_first[half:], MAX_ROWS - half, replace=False)
+        return [measured[place] for place in np.sort(np.concatenate([best_first[:half], others]))]
+
+    def _rows(self, measured: Sequence[Measured]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         ids, values, noise_std = zip(*measured, strict=True)
-        X = self._pool.X[self._pool.rows(ids)]
-        fitted: Surrogate = surrogate.fit(X, np.array(values), np.array(noise_std))
-        return fitted
+        return self._pool.X[self._pool.rows(ids)], np.array(values), np.array(noise_std)
 
 
 def prepared(surrogate: Surrogate, groups: Sequence[int] | None, seed: int) -> Surrogate:
@@ -73,6 +126,17 @@ def prepared(surrogate: Surrogate, groups: Sequence[int] | None, seed: int) -> S
     if "groups" in settings and settings["groups"] is None:
         blank.set_params(groups=groups)
     return blank
+
+
+def _num_fitted(count: int) -> int:
+    """To how many of the results a surrogate is fitted: all up to 200, then a step each 2 %.
+
+    Example:
+        >>> [_num_fitted(count) for count in (3, 200, 203, 204, 10_099)]
+        [3, 200, 200, 204, 10000]
+    """
+    step = max(1, 2 * (count // 100)) if count >= _MANY else 1
+    return count - count % step
 
 
 def _last_milestone(count: int) -> int:

@@ -1,5 +1,6 @@
 """The search policy: measured candidates in, ids of the next ones out."""
 
+import heapq
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -21,6 +22,7 @@ from boshnas.trial import Decision, Proposal
 Neighbors = Callable[[Sequence[str]], Sequence[str]]
 """Ids one step from some ids; those that are new it has put into the pool."""
 
+_NUM_LEADERS = 512  # measurements among which the greatest mean is looked for
 _MIN_RESULTS = 2  # one value has no spread: nothing to learn from it
 
 
@@ -45,6 +47,8 @@ class Searcher:
         num_proposed: Proposals made before, by a process that this one resumes.
         neighbors: Of a space that is too large to list: local search goes on from the best of the pool. What it passes
             joins the pool, but is no candidate of later proposals unless they pass it too.
+        fits_in_background: Propose at once, from the last fit conditioned on all results, while a newer one is made:
+            for searches with several evaluations in flight, whose proposals are not repeatable anyway.
 
     Raises:
         InputError: If a number is out of its range, or a cost is missing.
@@ -71,12 +75,13 @@ class Searcher:
         costs: Mapping[str, float] | None = None,
         num_proposed: int = 0,
         neighbors: Neighbors | None = None,
+        fits_in_background: bool = False,
     ) -> None:
         for name, value in {"seed": seed, "num_initial": num_initial}.items():
             require("Searcher", name, value, value >= 0, ">= 0")
         self.pool = pool
         self._policy = policy or Policy()
-        self._fitter = Fitter(default() if surrogate is None else surrogate, pool, seed)
+        self._fitter = Fitter(default() if surrogate is None else surrogate, pool, seed, fits_in_background)
         self._seed = seed
         self._num_initial = num_initial
         self._log_costs = {id_: _checked_log_cost(id_, cost) for id_, cost in (costs or {}).items()}
@@ -270,8 +275,11 @@ class Searcher:
         return float(exhaustive(lambda X: surrogate.predict_pool(X)[0], self.pool.X[self._measured_rows()]).max())
 
     def _measured_rows(self) -> NDArray[np.intp]:
-        """Distinct rows with a value, ascending."""
-        return np.unique(self.pool.rows([entry.id for entry in self._measured]))
+        """Distinct rows with a value, ascending; of more than 512 measurements those of the greatest values."""
+        best = self._measured
+        if len(best) > _NUM_LEADERS:
+            best = heapq.nlargest(_NUM_LEADERS, best, key=lambda entry: entry.value)
+        return np.unique(self.pool.rows([entry.id for entry in best]))
 
     def _log_cost(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         if not self._log_costs:

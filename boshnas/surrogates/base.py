@@ -61,7 +61,29 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             ValueError: If X or y is malformed, or noise_std is negative or of another length.
         """
-        self.fit_warped(self._measured(X, y, noise_std))
+        self.fit_warped(self._measured(X, y, noise_std, is_new=True))
+        return self
+
+    @one_thread()
+    def condition(self, X: ArrayLike, y: ArrayLike, noise_std: ArrayLike | None = None) -> Self:
+        """Take in measurements, those of `fit` and later ones, without learning anew.
+
+        Weights, hyperparameters, scales and the warp stay as they are; a process is conditioned on all rows. It takes a
+        small part of the time of `fit`.
+
+        Args:
+            X: As for `fit`.
+            y: As for `fit`.
+            noise_std: As for `fit`.
+
+        Returns:
+            Itself.
+
+        Raises:
+            ValueError: As `fit`, and if there was none.
+        """
+        check_is_fitted(self)
+        self.condition_warped(self._measured(X, y, noise_std, is_new=False))
         return self
 
     def posterior(self, X: ArrayLike) -> Posterior:
@@ -95,6 +117,10 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self._set_scales(data.X.numpy())
         self._fit(replace(data, X=self._scaled(data.X)))
 
+    def condition_warped(self, data: Measurements) -> None:
+        """Take in distinct rows whose objective is warped already."""
+        self._condition(replace(data, X=self._scaled(data.X)))
+
     def predict_warped(self, X: torch.Tensor) -> Moments:
         """Belief about rows (n, d) in units of the warped objective."""
         return self._predict(self._scaled(X))
@@ -120,6 +146,9 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Learn from distinct rows, features scaled too."""
         raise NotImplementedError
 
+    def _condition(self, data: Measurements) -> None:  # noqa: B027  (networks know what they have learned, no more)
+        """Take in distinct rows, features scaled too."""
+
     def _predict(self, X: torch.Tensor) -> Moments:
         """Belief about scaled X (n, d); the two deviations are not both 0."""
         raise NotImplementedError
@@ -127,12 +156,13 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def _predict_pool(self, X: torch.Tensor) -> Moments:
         return self._predict(X)
 
-    def _measured(self, X: ArrayLike, y: ArrayLike, noise_std: ArrayLike | None) -> Measurements:
-        """Checked, objective warped, repeats together; sets the warp."""
-        rows, values = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+    def _measured(self, X: ArrayLike, y: ArrayLike, noise_std: ArrayLike | None, *, is_new: bool) -> Measurements:
+        """Checked, objective warped, repeats together; sets the warp where this is a new fit."""
+        rows, values = validate_data(self, X, y, dtype=np.float64, y_numeric=True, reset=is_new)
         values = np.asarray(values, dtype=np.float64)
         noise = None if noise_std is None else _checked_noise(noise_std, len(values))
-        self.warp_ = Warp.fit(values)
+        if is_new:
+            self.warp_ = Warp.fit(values)
         if noise is not None:
             noise = noise * self.warp_.slope(values)
         data = gather(rows, self.warp_(values), noise, _KNOWN_VARIANCE_FLOOR)

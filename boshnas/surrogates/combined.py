@@ -79,6 +79,9 @@ class CombinedSurrogate(Surrogate):
         process = _log_density(data.y, *self.gp_.held_out_)
         self.network_weight_ = stacking_weight(network, process, _PRIOR_ROWS)
 
+    def _condition(self, data: Measurements) -> None:
+        self.gp_.condition_warped(data)
+
     def _predict(self, X: torch.Tensor) -> Moments:
         return self._mixed(self.npn_.predict_warped(X), self.gp_.predict_warped(X))
 

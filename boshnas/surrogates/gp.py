@@ -75,6 +75,12 @@ class GPSurrogate(Surrogate):
         # A new measurement is as noisy as the known ones.
         self.noise_ = float(data.variance.mean()) if all_known else self.process_.noise
 
+    def _condition(self, data: Measurements) -> None:
+        if self.noise_model_ is not None:
+            data = self.noise_model_.applied(data)
+        process = self.process_
+        self.process_ = Process.condition(data, process.theta, process.kernel, process.noise)
+
     @property
     def held_out_(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and variance of each row as predicted from the others, noise included, shape (n,) each; warped."""
