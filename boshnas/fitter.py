@@ -41,8 +41,9 @@ class Fitter:
         surrogate: Not fitted; cloned.
         pool: Gives the rows of ids.
         seed: Of the surrogate, where it has none, and of the results that are left out.
-        in_background: Never wait for a fit but the first: later ones are made in a thread, and until one is done the
-            last is conditioned on all results. Which fit a proposal sees then depends on the machine's speed.
+        in_background: Never wait for a fit but the first, which is made to at most 200 results: later ones are made in
+            a thread, and until one is done the last is conditioned on all results. Which fit a proposal sees then
+            depends on the machine's speed.
     """
 
     def __init__(self, surrogate: Surrogate, pool: Pool, seed: int, in_background: bool = False) -> None:
@@ -56,7 +57,7 @@ class Fitter:
         self._thread: threading.Thread | None = None
         self._anchor: Surrogate = self._blank
         self._num_anchored = 0
-        self._fit: tuple[int, Surrogate] = (0, self._blank)  # m, and what was fitted
+        self._fit: tuple[int, Surrogate] = (0, self._blank)  # m, and what was fitted; 0: nothing, or to a part
         self._current: tuple[int, Surrogate] = (0, self._blank)  # n, and what was conditioned on them
 
     def fitted(self, measured: Sequence[Measured]) -> Surrogate:
@@ -69,9 +70,13 @@ class Fitter:
         return self._current[1]
 
     def _fit_again(self, measured: Sequence[Measured]) -> None:
-        if not self._in_background or self._fit[0] == 0:
+        is_first = self._fit[1] is self._blank
+        if not self._in_background or (is_first and len(measured) <= _MANY):
             self._learn(measured)
-        elif self._thread is None or not self._thread.is_alive():
+            return
+        if is_first:
+            self._fit = (0, self._taught(deepcopy(self._blank), self._shown(measured, _MANY)))
+        if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._learn_aside, args=(list(measured),), name="fit", daemon=True)
             self._thread.start()
 
@@ -95,21 +100,22 @@ class Fitter:
         num_fitted, fit = self._fit
         if num_fitted == len(measured):
             return fit
-        # What is left out changes with a fit alone: in between every result is added.
-        shown = [*self._shown(measured[:num_fitted]), *measured[num_fitted:]]
+        # What is left out changes with a step alone: in between every result is added.
+        num_settled = _num_fitted(len(measured))
+        shown = [*self._shown(measured[:num_settled]), *measured[num_settled:]]
         return deepcopy(fit).condition(*self._rows(shown))
 
     def _taught(self, surrogate: Surrogate, measured: Sequence[Measured]) -> Surrogate:
         return surrogate.fit(*self._rows(self._shown(measured)))
 
-    def _shown(self, measured: Sequence[Measured]) -> Sequence[Measured]:
+    def _shown(self, measured: Sequence[Measured], max_rows: int = MAX_ROWS) -> Sequence[Measured]:
         """Those that are learned from, in their order."""
-        if len(measured) <= MAX_ROWS:
+        if len(measured) <= max_rows:
             return measured
         best_first = np.argsort([-entry.value for entry in measured], kind="stable")
-        half = MAX_ROWS // 2
+        half = max_rows // 2
         rng = np.random.default_rng([self._seed, len(measured)])
-        others = rng.choice(best_first[half:], MAX_ROWS - half, replace=False)
+        others = rng.choice(best_first[half:], max_rows - half, replace=False)
         return [measured[place] for place in np.sort(np.concatenate([best_first[:half], others]))]
 
     def _rows(self, measured: Sequence[Measured]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -145,3 +145,13 @@ def test_conditioning_on_the_rows_of_the_fit_changes_nothing():
     after = surrogate.posterior(X[60:90])
     assert np.allclose(before.mean, after.mean, atol=1e-9)
     assert np.allclose(before.epistemic_std, after.epistemic_std, atol=1e-9)
+
+
+def test_in_the_background_a_resumed_search_begins_with_a_fit_to_some_of_its_results(recorder: Recorder):
+    fitting = fitter(in_background=True)
+    surrogate = fitting.fitted(measured(900))
+    assert (recorder.fits[0], recorder.conditions[0]) == (200, 900)
+    assert np.abs(surrogate.predict(X[:900]) - Y[:900]).mean() < 0.2
+    assert fitting._thread is not None
+    fitting._thread.join(30)
+    assert fitting._fit[0] == 900
