@@ -4,11 +4,24 @@ import difflib
 from collections.abc import Iterable
 
 
+def printable(text: str) -> str:
+    """A text with all that would break its line or steer a terminal written out.
+
+    Example:
+        >>> printable("one\\nline")
+        'one\\\\nline'
+    """
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 class InputError(ValueError):
     """Bad input, told in one line: where, which rule, what was given, the way out.
 
     Commands print the line on stderr and exit with code 2.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
