@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from design_space.errors import InputError
+from design_space.errors import InputError, one_line
 
 INPUT_WRONG = 2
 INTERRUPTED = 130
@@ -30,7 +30,7 @@ def exit_code(command: Callable[[], int | None], *input_errors: type[Exception])
     try:
         return command() or 0
     except wrong as error:
-        sys.stderr.write(" ".join(str(error).split()) + "\n")
+        sys.stderr.write(one_line(str(error)) + "\n")
         return INPUT_WRONG
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

@@ -4,14 +4,15 @@ import difflib
 from collections.abc import Iterable
 
 
-def printable(text: str) -> str:
-    """A text with all that would break its line or steer a terminal written out.
+def one_line(text: str) -> str:
+    r"""A text in one line: its line breaks become spaces, and what would steer a terminal is written out.
 
     Example:
-        >>> printable("one\\nline")
-        'one\\\\nline'
+        >>> one_line("one\n  line, \x1b[31mred")
+        'one line, \\x1b[31mred'
     """
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    joined = " ".join(part.strip() for part in text.splitlines()).expandtabs(1)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in joined)
 
 
 class InputError(ValueError):
@@ -21,7 +22,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+        super().__init__(one_line(message))
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
