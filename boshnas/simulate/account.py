@@ -73,4 +73,4 @@ class Account:
         if until <= since:
             return None
         busy_s = sum(max(0.0, min(span.end, until) - span.start) for span in self.spans)
-        return min(1.0, busy_s / (self.num_slots * (until - since)))  # of sums that round
+        return round(busy_s / (self.num_slots * (until - since)), 12)  # full is 1, whatever sums round to

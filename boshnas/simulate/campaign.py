@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -66,6 +67,7 @@ class Outcome:
         """Attempts that were followed by another, by cause."""
         return Counter(attempt.status.value for trial in self.trials for attempt in trial.attempts)
 
+    @cached_property
     def scores(self) -> list[tuple[float, float]]:
         """Hour and score of each finished evaluation, in the order of their ends."""
         spans = [span for span in self.account.spans if span.status is Status.FINISHED]
@@ -74,7 +76,7 @@ class Outcome:
 
     def best_at(self, hour: float) -> float | None:
         """Greatest score by an hour of the campaign; None before the first."""
-        return max((score for ended, score in self.scores() if ended <= hour), default=None)
+        return max((score for ended, score in self.scores if ended <= hour), default=None)
 
 
 def simulate(
