@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from boshnas.campaign import Campaign, CampaignSettings, check, open_store, params_of, run
 from boshnas.errors import InputError
 from boshnas.export import ExportRequest, export
+from boshnas.forecast import forecast
 from boshnas.loop import OUT_OF_TIME
 from boshnas.ranking import best_trial, results_of
 from boshnas.store import STORE_FILE, Store
@@ -86,6 +87,7 @@ def search(settings: CampaignSettings, output: Output) -> int:
     if output.dry_run:
         check_run_folder(folder, output.resume)
         _announce(campaign, console)
+        console.print("Timing a few training steps for the forecast.", highlight=False)
         _print_plan(campaign, output)
         return 0
     store = open_store(campaign, folder, output.resume)
@@ -141,6 +143,7 @@ def _print_plan(campaign: Campaign, output: Output) -> None:
         "parallel": campaign.num_parallel,
         "gpus": list(campaign.gpus),
         "worker": campaign.worker.model_dump(mode="json"),
+        "forecast": forecast(campaign, output.folder if output.resume else None),
     }
     sys.stdout.write(json.dumps(plan, indent=None if output.as_json else 1) + "\n")
 

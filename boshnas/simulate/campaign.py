@@ -34,7 +34,7 @@ class Machines:
     """
 
     num_slots: int
-    faults: Faults = Faults()  # noqa: RUF009  (frozen)
+    faults: Faults = Faults()
     seed: int = 0
 
 
@@ -102,9 +102,7 @@ def simulate(
         report: Called after each evaluation.
     """
     store = MemoryStore(earlier)
-    executor = SimulatedExecutor(
-        clock, known, num_slots=machines.num_slots, faults=machines.faults, seed=machines.seed
-    )
+    executor = SimulatedExecutor(clock, known, num_slots=machines.num_slots, faults=machines.faults, seed=machines.seed)
     with TemporaryDirectory(prefix="boshnas-") as folder, executor:
         loop = Loop(plan, store, searcher, source, executor, Path(folder), _Counting(report), clock)
         stopped = loop.run()

@@ -164,9 +164,7 @@ def _budget(options: SimulateOptions, table: Table, num_measured: int, console: 
     return budget
 
 
-def _run(
-    setting: _Setting, tasks: Sequence[tuple[str, int, bool]], console: Console
-) -> tuple[list[Run], bool]:
+def _run(setting: _Setting, tasks: Sequence[tuple[str, int, bool]], console: Console) -> tuple[list[Run], bool]:
     """Simulate all campaigns; what came out, and whether no interrupt came before the last."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     runs: list[Run] = []

@@ -89,7 +89,9 @@ def _column(table: Table, name: str) -> dict[str, float]:
         cells = table.cells(name)
     except KeyError:
         hint = did_you_mean(name, table.row(table.candidates[0]), "Name one.")
-        raise InputError(f"--durations: {table.name} must have the column that is named, got {name!r}. {hint}") from None
+        raise InputError(
+            f"--durations: {table.name} must have the column that is named, got {name!r}. {hint}"
+        ) from None
     return {id_: _seconds(cells[id_], name, id_) for id_ in table.candidates}
 
 

@@ -152,6 +152,4 @@ class SimulatedExecutor:
     def _end(self, attempt: _Attempt, end: float, status: Status) -> None:
         job = attempt.job
         del self._running[job.number]
-        self.spans.append(
-            Span(number=job.number, attempt=job.attempt, start=attempt.start, end=end, status=status)
-        )
+        self.spans.append(Span(number=job.number, attempt=job.attempt, start=attempt.start, end=end, status=status))

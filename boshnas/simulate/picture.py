@@ -32,7 +32,9 @@ def save(path: Path, title: str, table: Table, found: Sequence[Result]) -> None:
 
 def curve(table: Table, result: Result, hours: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean regret (or best value) after some hours, the same shape; NaN where a seed has no result yet."""
-    return np.mean([[_value(table, run.outcome.best_at(hour)) for hour in hours] for run in result.runs], axis=0)
+    each = np.array([[_value(table, run.outcome.best_at(hour)) for hour in hours] for run in result.runs])
+    mean: NDArray[np.float64] = each.mean(axis=0)
+    return mean
 
 
 def _value(table: Table, best: float | None) -> float:

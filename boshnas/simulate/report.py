@@ -111,9 +111,7 @@ def _summary(table: Table, result: Result, gpus_per_worker: int) -> dict[str, An
     outcomes = [run.outcome for run in result.runs]
     each = [figures(outcome, gpus_per_worker) for outcome in outcomes]
     best = [best_after(table, outcome) for outcome in outcomes]
-    missed = [
-        {share: None if value is None else regret(table, value) for share, value in one.items()} for one in best
-    ]
+    missed = [{share: None if value is None else regret(table, value) for share, value in one.items()} for one in best]
     return {
         "method": result.method,
         "synchronous": result.synchronous,
