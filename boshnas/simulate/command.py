@@ -127,12 +127,18 @@ def _setting(options: SimulateOptions, console: Console) -> _Setting:
         hang_hours=options.hang_hours,
         checkpoint_minutes=options.checkpoint_minutes,
     )
-    # How long a row takes is known only afterwards: it is no feature, unless somebody names it as one.
-    ignored = ",".join(filter(None, (options.ignore, durations.column if options.features is None else None)))
-    table = replace(options, ignore=ignored or None).read()
-    announce(table, console)
+    table = options.read()
     durations.seconds(table, options.seed)  # refused before anything is simulated
+    if options.features is None and durations.column in {column.name for column in table.columns}:
+        # How long a row takes is known only afterwards: it is no feature, unless somebody names it as one.
+        table = replace(options, ignore=",".join(filter(None, (options.ignore, durations.column)))).read()
     utilities = {id_: value for id_, value in table.utilities(replayable(table)).items() if value is not None}
+    if not utilities:
+        raise InputError(
+            f"{table.name}: a campaign needs rows with a value of {table.objective_name!r}, got none. "
+            "Name another objective."
+        )
+    announce(table, console)
     return _Setting(
         options=options,
         table=table,
@@ -146,11 +152,6 @@ def _setting(options: SimulateOptions, console: Console) -> _Setting:
 
 def _budget(options: SimulateOptions, table: Table, num_measured: int, console: Console) -> int:
     """Evaluations of a campaign, telling what about the options comes to nothing."""
-    if not num_measured:
-        raise InputError(
-            f"{table.name}: a campaign needs rows with a value of {table.objective_name!r}, got none. "
-            "Name another objective."
-        )
     if table.unmeasured:
         say(console, f"{len(table.unmeasured)} rows without a value of {table.objective_name} are left out.")
     wanted = min(DEFAULT_BUDGET, num_measured) if options.budget is None else options.budget
