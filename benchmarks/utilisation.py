@@ -79,9 +79,8 @@ def main() -> None:
 | 8 slots, sigma 1, asynchronous: busy | >= {ASKED:.0f} % | {least:.1f} % |
 | 1,000 evaluations, random proposals, simulated in | a few seconds | {speed:.1f} s |
 
-Busy counts until the last evaluation was started; afterwards slots are idle because nothing is left to start. Shares in
-per cent of the slots' time, mean ± standard deviation over {arguments.seeds} seeds (boshnas:
-{arguments.surrogate_seeds}).
+Busy counts until the last evaluation was started; afterwards slots are idle because nothing is left to start.
+Shares are per cent of the slots' time, mean ± standard deviation over seeds.
 
 | proposals | slots | sigma | busy | busy, batches | to the end | to the end, batches | hours | hours, batches |
 |---|---:|---:|---:|---:|---:|---:|---:|---:|
@@ -93,7 +92,10 @@ Above, a proposal takes no virtual time. Where each takes some, sigma 1, random 
 |---:|---:|---:|---:|
 {chr(10).join(waits)}
 """
-    setting = f"nas_bench_bert, {BUDGET} evaluations, log-normal durations with a median of 30 minutes, virtual time."
+    setting = (
+        f"nas_bench_bert, {BUDGET} evaluations, log-normal durations with a median of 30 minutes, virtual time; "
+        f"{arguments.seeds} seeds, {arguments.surrogate_seeds} of boshnas."
+    )
     outcome.publish("Utilisation of slots", ["torch", "numpy"], setting, body, arguments.out)
     sys.exit(0 if least >= ASKED else 1)
 

@@ -1,5 +1,6 @@
 """How fast a worker trains on this machine, measured on a few real steps."""
 
+import os
 import subprocess
 import sys
 import time
@@ -20,8 +21,20 @@ from pretrain.throughput import flops_per_token
 LIMIT_S = 4.0
 """Of all timed steps together, but for the one that goes beyond it."""
 
+_FIRST_TOKENS = 512
+_BUSY = 0.5
+"""Load of each core from which on a machine counts as busy."""
+
 Step = Callable[[int], None]
 """Trains on so many sequences."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a step of training goes through: sequences, and tokens of each."""
+
+    num_sequences: int
+    length: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +55,9 @@ class Speeds:
 def measured_speeds(architecture: Architecture, settings: Settings, length: int, num_threads: int) -> Speeds:
     """Time steps of pre-training and fine-tuning one architecture, in about `LIMIT_S` seconds.
 
+    Beside other work several threads wait for each other, and are slower than one by far: then one thread's times
+    count, for a campaign is not to be judged by what a moment of it was like.
+
     Args:
         architecture: To train.
         settings: What every worker is told.
@@ -50,21 +66,37 @@ def measured_speeds(architecture: Architecture, settings: Settings, length: int,
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     recipe = settings.pretrain
+    steps = (
+        (
+            _pretraining(architecture, settings, device),
+            Batch(recipe.per_device_train_batch_size, recipe.max_seq_length),
+        ),
+        (
+            _finetuning(architecture, settings, length, device),
+            Batch(settings.finetune.per_device_train_batch_size, length),
+        ),
+    )
+    counts = (1,) if device.type == "cuda" else tuple(dict.fromkeys((num_threads, 1)))
+    limit_s = LIMIT_S / len(steps) / len(counts)
+    pretraining, finetuning = (
+        min(_seconds_a_sequence(step, batch, count, limit_s) for count in counts) for step, batch in steps
+    )
     per_sequence = recipe.max_seq_length * flops_per_token(
         architecture, recipe.vocab_size, recipe.max_seq_length, recipe.mlm_probability
     )
-    with _threads(num_threads):
-        pretraining = _seconds_a_sequence(
-            _pretraining(architecture, settings, device), recipe.per_device_train_batch_size
-        )
-        finetuning = _seconds_a_sequence(
-            _finetuning(architecture, settings, length, device), settings.finetune.per_device_train_batch_size
-        )
-    plural = "" if num_threads == 1 else "s"
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {num_threads} thread{plural}"
     return Speeds(
-        pretrain=pretraining / per_sequence, finetune=finetuning / (3 * num_flops(architecture, length)), source=name
+        pretrain=pretraining / per_sequence,
+        finetune=finetuning / (3 * num_flops(architecture, length)),
+        source=_name(device, num_threads),
     )
+
+
+def _name(device: torch.device, num_threads: int) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    plural = "" if num_threads == 1 else "s"
+    is_busy = os.getloadavg()[0] > _BUSY * (os.cpu_count() or 1)
+    return f"CPU, {num_threads} thread{plural}{', beside other work' if is_busy else ''}"
 
 
 def startup_seconds() -> float:
@@ -74,19 +106,26 @@ def startup_seconds() -> float:
     return time.perf_counter() - start
 
 
-def _seconds_a_sequence(step: Step, num_wanted: int) -> float:
-    """Time steps of 1, 2, 4, … sequences up to the batch, as many as the limit allows; that of the last."""
-    deadline = time.perf_counter() + LIMIT_S / 2
-    num = 1
-    _timed(step, num)  # the first makes buffers and chooses kernels
-    while True:
+def _seconds_a_sequence(step: Step, batch: Batch, num_threads: int, limit_s: float) -> float:
+    """Time steps of some sequences, twice as many and so on up to the batch, as far as the limit allows; of the last.
+
+    What a step takes whatever its size, for the optimizer, counts the less the nearer it comes to the batch.
+    """
+    with _threads(num_threads):
+        deadline = time.perf_counter() + limit_s
+        num = max(1, min(batch.num_sequences, _FIRST_TOKENS // batch.length))
+        _timed(step, num)  # the first makes buffers and chooses kernels
         seconds = _timed(step, num)
-        if num == num_wanted or time.perf_counter() + 3 * seconds > deadline:
-            break
-        num = min(2 * num, num_wanted)
-    times = [seconds]
-    while time.perf_counter() + seconds < deadline:
-        times.append(_timed(step, num))
+        while num < batch.num_sequences and time.perf_counter() + 3 * seconds < deadline:
+            larger = min(2 * num, batch.num_sequences)
+            try:
+                seconds = _timed(step, larger)
+            except torch.OutOfMemoryError:
+                break  # there, a worker would split its batch
+            num = larger
+        times = [seconds]
+        while time.perf_counter() + seconds < deadline:
+            times.append(_timed(step, num))
     return median(times) / num
 
 

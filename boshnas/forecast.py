@@ -193,7 +193,9 @@ def _draw(work: Work, speeds: Speeds, setup_s: float, earlier: Sequence[Trial], 
         max_failures=settings.max_failures,
     )
     searcher = RandomSearcher(Pool(list(known), np.zeros((len(known), 1))), seed=seed)
-    return simulate(plan, source, searcher, known, Machines(num_slots=campaign.num_parallel), new_clock(plan), earlier)
+    return simulate(
+        plan, source, searcher, known, Machines(num_slots=campaign.num_parallel), new_clock(plan, known), earlier
+    )
 
 
 def _task_size(campaign: Campaign, task: Task) -> TaskSize:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from boshnas.job import Progress
@@ -20,7 +21,8 @@ from boshnas.source import Source
 from boshnas.trial import Status, Trial
 
 STEP_S = 30.0
-"""Where stragglers are ended, the loop looks for them so often, in virtual seconds."""
+"""Where stragglers are ended, the loop looks for them so often, in virtual seconds, or for each hundredth of the median
+evaluation if that is more: so late they may be ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,9 +111,11 @@ def simulate(
     return Outcome(account=Account(executor.spans, machines.num_slots), trials=store.trials(), stopped=stopped)
 
 
-def new_clock(plan: Plan) -> VirtualClock:
-    """A clock for one campaign."""
-    return VirtualClock() if plan.straggler_factor == float("inf") else VirtualClock(STEP_S)
+def new_clock(plan: Plan, known: Mapping[str, Known]) -> VirtualClock:
+    """A clock for one campaign of some evaluations."""
+    if plan.straggler_factor == float("inf"):
+        return VirtualClock()
+    return VirtualClock(max(STEP_S, median(one.seconds for one in known.values()) / 100))
 
 
 class _Counting:

@@ -195,7 +195,9 @@ def _campaign(setting: _Setting, method: str, seed: int, synchronous: bool, repo
         max_failures=setting.budget,
         straggler_factor=options.straggler_factor or inf,
     )
-    clock = new_clock(plan)
+    seconds = setting.durations.seconds(setting.table, seed)
+    known = {id_: Known(seconds=seconds[id_], score=score) for id_, score in setting.utilities.items()}
+    clock = new_clock(plan, known)
     searcher = MethodSearcher(
         method,
         setting.table,
@@ -204,8 +206,6 @@ def _campaign(setting: _Setting, method: str, seed: int, synchronous: bool, repo
         clock=clock,
         proposal_s=options.proposal_seconds,
     )
-    seconds = setting.durations.seconds(setting.table, seed)
-    known = {id_: Known(seconds=seconds[id_], score=score) for id_, score in setting.utilities.items()}
     machines = Machines(num_slots=options.workers, faults=setting.faults, seed=seed)
     outcome = simulate(plan, setting.source, searcher, known, machines, clock, report=report)
     return Run(method=method, seed=seed, synchronous=synchronous, outcome=outcome)

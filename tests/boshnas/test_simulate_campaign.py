@@ -97,7 +97,7 @@ def test_a_straggler_is_ended_in_virtual_time():
     assert straggler.error is not None
     assert "3 times the median" in straggler.error
     (span,) = [span for span in outcome.account.spans if span.number == 5]
-    assert 3 * 3600 < span.end - span.start <= 3 * 3600 + 120
+    assert 3 * 3600 < span.end - span.start <= 3 * 3600 + 80  # noticed within two steps of a hundredth of the median
     assert outcome.trials[6].status is Status.FINISHED
     assert campaign([1.0] * 5 + [100.0, 1.0], 1).account.hours == pytest.approx(106)
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from simulate_fakes import campaign
 
+from boshnas.simulate import command
 from boshnas.simulate.__main__ import main
 from boshnas.simulate.report import figures
 
@@ -144,9 +145,8 @@ def test_figures_of_a_campaign_count_its_gpus():
 
 
 def test_an_interrupt_shows_what_is_finished(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    from boshnas.simulate import command
-
-    real, calls = command.simulate, []
+    real = command.simulate
+    calls: list[None] = []
 
     def once(*args: Any, **kwargs: Any) -> Any:
         calls.append(None)

@@ -74,4 +74,4 @@ def campaign(
         straggler_factor=straggler_factor,
     )
     machines = Machines(num_slots=num_slots, faults=faults or Faults(), seed=seed)
-    return simulate(plan, source, source, known, machines, new_clock(plan), earlier)
+    return simulate(plan, source, source, known, machines, new_clock(plan, known), earlier)
