@@ -3,11 +3,10 @@
 import json
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
-from typing import Any
 
 import optuna
 from rich.console import Console
@@ -183,7 +182,7 @@ def _run(setting: _Setting, tasks: Sequence[tuple[str, int, bool]], console: Con
     return runs, True
 
 
-def _campaign(setting: _Setting, method: str, seed: int, synchronous: bool, report: Any) -> Run:
+def _campaign(setting: _Setting, method: str, seed: int, synchronous: bool, count: Callable[[], None]) -> Run:
     options = setting.options
     plan = Plan(
         level_budgets=(setting.budget,),
@@ -207,7 +206,7 @@ def _campaign(setting: _Setting, method: str, seed: int, synchronous: bool, repo
         proposal_s=options.proposal_seconds,
     )
     machines = Machines(num_slots=options.workers, faults=setting.faults, seed=seed)
-    outcome = simulate(plan, setting.source, searcher, known, machines, clock, report=report)
+    outcome = simulate(plan, setting.source, searcher, known, machines, clock, report=count)
     return Run(method=method, seed=seed, synchronous=synchronous, outcome=outcome)
 
 
