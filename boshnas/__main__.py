@@ -3,9 +3,10 @@
 import sys
 
 _COMMANDS = """Commands, each with --help:
-  python -m boshnas.run     search a design space to an exported model, or a table of architectures
-  python -m boshnas.bench   search methods side by side on a measured table
-  python -m boshnas.export  an architecture of a run as a Hugging Face model
+  python -m boshnas.run       search a design space to an exported model, or a table of architectures
+  python -m boshnas.bench     search methods side by side on a measured table
+  python -m boshnas.simulate  whole campaigns in virtual time: hours, busy slots, GPU-hours, regret
+  python -m boshnas.export    an architecture of a run as a Hugging Face model
 """
 
 

@@ -23,11 +23,10 @@ from boshnas.job import (
     job_folder,
     read_model,
 )
+from boshnas.loop_parts import Proposer, TrialStore
 from boshnas.plan import Plan, View
 from boshnas.retry import batch_split, is_retried
-from boshnas.searcher import Searcher
 from boshnas.source import Source
-from boshnas.store import Store
 from boshnas.straggler import Stragglers
 from boshnas.trial import Attempt, Decision, Proposal, Status, Trial
 
@@ -56,8 +55,8 @@ class Loop:
     def __init__(
         self,
         plan: Plan,
-        store: Store,
-        searcher: Searcher,
+        store: TrialStore,
+        searcher: Proposer,
         source: Source,
         executor: Executor,
         folder: Path,

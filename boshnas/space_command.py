@@ -21,6 +21,7 @@ from boshnas.campaign_settings import CampaignSettings
 from boshnas.disk import checkpoint_folder
 from boshnas.errors import InputError
 from boshnas.export import ExportRequest, export
+from boshnas.forecast import forecast
 from boshnas.loop import OUT_OF_TIME
 from boshnas.ranking import best_trial, results_of
 from boshnas.store import Database, Store, UnavailableError, check_database, place
@@ -95,6 +96,8 @@ def search(settings: CampaignSettings, output: Output) -> int:
         if output.database is not None:
             check_database(output.database)
         _announce(campaign, console)
+        if campaign.training is not None:
+            console.print("Timing a few training steps for the forecast.", highlight=False)
         _print_plan(campaign, output)
         return 0
     store = open_store(campaign, folder, output.resume, output.database, partial(console.print, highlight=False))
@@ -158,8 +161,20 @@ def _print_plan(campaign: Campaign, output: Output) -> None:
         "gpus": list(campaign.gpus),
         "command": list(campaign.command),
         "worker": None if campaign.training is None else campaign.training.worker.model_dump(mode="json"),
+        "forecast": _forecast(campaign, output),
     }
     sys.stdout.write(json.dumps(plan, indent=None if output.as_json else 1) + "\n")
+
+
+def _forecast(campaign: Campaign, output: Output) -> dict[str, Any] | None:
+    """Hours that the campaign takes, or the rest of it; None for an evaluator of one's own, which nobody can time."""
+    if campaign.training is None:
+        return None
+    earlier: list[Trial] = []
+    if output.resume and output.folder is not None:
+        with Store.open(place(output.folder, output.database), read_only=True) as store:
+            earlier = store.trials()
+    return forecast(campaign, campaign.training, earlier)
 
 
 def _export_best(campaign: Campaign, folder: Path, trials: Sequence[Trial], database: Database | None) -> Path | None:

@@ -209,6 +209,15 @@ class Table:
         place = int(self.pool.rows([id_])[0])
         return {str(name): _cell(values.iloc[place], name in self._whole) for name, values in self._rows.items()}
 
+    def cells(self, name: str) -> dict[str, str | int | float | None]:
+        """A column's cells by id, None where empty.
+
+        Raises:
+            KeyError: If there is no such column.
+        """
+        cells = (_cell(value, name in self._whole) for value in self._rows[name])
+        return dict(zip(self.pool.ids, cells, strict=True))
+
     def _measured(
         self, frame: pd.DataFrame, objective: str | None, repeated: Values | None, ids: Sequence[str], where: str
     ) -> Values:

@@ -1,8 +1,11 @@
 """Where a command gets its table from, and how it tells what it has read."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from boshnas.errors import InputError
 from boshnas.table import Table
@@ -71,6 +74,18 @@ def announce(table: Table, console: Console) -> None:
 def say(console: Console, line: str) -> None:
     """Print one line as it is."""
     console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def progress_bar(total: int, console: Console) -> Iterator[Callable[[int], None]]:
+    """A bar of evaluations on a terminal; elsewhere nothing, lines are told instead."""
+    if not console.is_terminal:
+        yield lambda num: None
+        return
+    columns = (TextColumn("evaluations"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("evaluations", total=total)
+        yield lambda num: bar.update(task, advance=num)
 
 
 def results_console(as_json: bool) -> Console:

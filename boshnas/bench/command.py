@@ -2,13 +2,11 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from boshnas.bench import plot, report
 from boshnas.bench.measure import Plan, Run, Task
@@ -16,7 +14,7 @@ from boshnas.bench.methods import parse, versions
 from boshnas.bench.workers import Failure, run_tasks
 from boshnas.errors import InputError
 from boshnas.table import Table
-from boshnas.table_source import TableSource, announce, results_console, say
+from boshnas.table_source import TableSource, announce, progress_bar, results_console, say
 
 DEFAULT_BUDGET = 100
 FAILED = 1
@@ -115,7 +113,7 @@ def _run(
     """Run all tasks, telling what comes out of each; what did, and whether no interrupt came before the last."""
     outcomes: list[Run | Failure] = []
     try:
-        with _progress(len(tasks) * plan.budget, console) as advance:
+        with progress_bar(len(tasks) * plan.budget, console) as advance:
             for outcome in run_tasks(table, plan, tasks, num_jobs, advance):
                 outcomes.append(outcome)
                 name = f"{outcome.task.method}, seed {outcome.task.seed}"
@@ -126,18 +124,6 @@ def _run(
     except KeyboardInterrupt:
         return outcomes, False
     return outcomes, True
-
-
-@contextmanager
-def _progress(total: int, console: Console) -> Iterator[Callable[[int], None]]:
-    """A bar of evaluations on a terminal; elsewhere nothing, lines are told instead."""
-    if not console.is_terminal:
-        yield lambda num: None
-        return
-    columns = (TextColumn("evaluations"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("evaluations", total=total)
-        yield lambda num: bar.update(task, advance=num)
 
 
 def _title(table: Table, plan: Plan, options: BenchOptions, is_whole: bool) -> str:

@@ -45,6 +45,7 @@ class Method:
 def _searcher(surrogate: Callable[[], Surrogate] | None = None, kind: type[Searcher] = Searcher) -> Make:
     def make(table: Table, seed: int, num_initial: int) -> Searcher:
         settings: dict[str, Any] = {"seed": seed, "num_initial": num_initial, "num_proposed": num_initial}
+        settings["costs"] = table.costs
         return kind(table.pool, None if surrogate is None else surrogate(), **settings)
 
     return make

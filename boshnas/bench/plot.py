@@ -17,8 +17,8 @@ from boshnas.writable import why_unwritable
 
 SUFFIXES = (".png", ".svg", ".html")
 
-# Okabe and Ito's palette without its yellow: told apart by all readers; then the same colours, dashed.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+# Okabe and Ito's palette without its yellow: told apart by all readers; more curves have the same colours, dashed.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _DASHES = ("-", "--")
 _LOG_RATIO = 10.0
 
@@ -59,7 +59,20 @@ def save(path: Path, title: str, unit: str, found: Sequence[Result]) -> None:
     Raises:
         InputError: If the file cannot be written.
     """
-    figure = _figure(title, unit, found)
+    write(path, title, _figure(title, unit, found))
+
+
+def write(path: Path, title: str, figure: Any) -> None:
+    """Write a figure of matplotlib.
+
+    Args:
+        path: Ends in one of `SUFFIXES`; .html is a page that holds the picture itself.
+        title: Of that page.
+        figure: The picture.
+
+    Raises:
+        InputError: If the file cannot be written.
+    """
     kind = path.suffix.lower()
     picture = io.BytesIO()
     figure.savefig(picture, format="svg" if kind == ".html" else kind[1:], dpi=160)
@@ -98,11 +111,11 @@ def _figure(title: str, unit: str, found: Sequence[Result]) -> Any:
 
 
 def _curve(axes: Any, result: Result, place: int) -> None:
-    color = _COLORS[place % len(_COLORS)]
+    color = COLORS[place % len(COLORS)]
     evaluations = np.arange(result.initial, result.regret.shape[1] + 1)
     mean, sem = result.mean[result.initial - 1 :], np.nan_to_num(result.sem[result.initial - 1 :])
     axes.fill_between(evaluations, mean - sem, mean + sem, step="post", color=color, alpha=0.12, linewidth=0)
-    style = _DASHES[place // len(_COLORS) % len(_DASHES)]
+    style = _DASHES[place // len(COLORS) % len(_DASHES)]
     axes.step(evaluations, mean, where="post", color=color, linestyle=style, linewidth=1.8, label=result.method)
 
 

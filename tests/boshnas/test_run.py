@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from boshnas import space_command
+from boshnas import calibration, forecast, space_command
 from boshnas.campaign import Campaign, check, open_store
 from boshnas.campaign_settings import CampaignSettings
 from boshnas.job import Result
@@ -18,6 +18,8 @@ from boshnas.trial import Decision, Proposal, Status, Trial
 def folder(tmp_path: Path, tiny_text: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the command runs: with a space, a run, and a folder without tasks."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(calibration, "LIMIT_S", 0.0)
+    monkeypatch.setattr(forecast, "startup_seconds", lambda: 60.0)
     (tmp_path / "tiny.yaml").write_text(tiny_text)
     (tmp_path / "no_tasks").mkdir()
     return tmp_path
@@ -181,6 +183,8 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(folder: Path, capsys: pyte
     ]
     assert (plan["initial"], plan["surrogate"], plan["baselines"], plan["parallel"]) == (4, "boshnas", [], 3)
     assert plan["worker"]["tasks"] == ["sst2"]
+    assert plan["forecast"]["hours"] > 4 / 60  # 12 on 3 slots, which take a minute to start
+    assert {"gpu_hours", "evaluation_minutes", "calibrated_on"} < set(plan["forecast"])
     assert "synthetic" in captured.err
     assert sorted(folder.rglob("*")) == before
 
