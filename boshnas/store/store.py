@@ -52,6 +52,7 @@ class Store:
         self, location: Location, *, read_only: bool, on_wait: Callable[[str], None], max_wait_s: float
     ) -> None:
         self.location = location
+        self._read_only = read_only
         self._storage = open_storage(location, read_only=read_only)
         try:
             with told_in_a_line(location, "be readable"):
@@ -228,6 +229,8 @@ class Store:
         self.close()
 
     def _write(self, write: Callable[[], Value], find: Callable[[], Value | None] = lambda: None) -> Value:
+        if self._read_only:
+            raise ValueError(f"{self.location}: store must be open for writing. Open it without read_only.")
         with told_in_a_line(self.location, "be writable"):
             return self._patience.write(write, find)
 

@@ -144,10 +144,10 @@ def test_a_finish_cut_short_leaves_the_trial_running(store: Store, monkeypatch: 
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("sqlalchemy.orm.Session.commit", die)
+    with monkeypatch.context() as patched:
         patched.setattr("sqlalchemy.orm.SessionTransaction.commit", die)
-        store.finish(finished())
+        with pytest.raises(KeyboardInterrupt):
+            store.finish(finished())
     store.close()
     with Store.open(store.location) as again:
         assert again.trials() == [make_trial()]
