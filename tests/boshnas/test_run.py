@@ -165,6 +165,7 @@ def test_a_run_with_a_file_goes_on_though_the_variable_is_set_for_others(
 ):
     monkeypatch.setenv("BOSHNAS_STORAGE", "postgresql://a:hidden@127.0.0.1:1/d")
     assert main(["--resume", "--out", str(begun), "--dry-run"]) == 0
+    capsys.readouterr()
     line = refused(capsys, "--resume", "--out", str(begun), "--storage", "postgresql://a@127.0.0.1:1/d")
     assert "keeps its store in store.db. Leave the option out." in line
 
@@ -366,6 +367,23 @@ def test_a_database_that_stays_away_is_told_with_how_to_go_on(
     )
     with Store.open(folder / "new" / STORE_FILE) as store:
         assert len(store.trials()) == 3
+
+
+@pytest.mark.parametrize("identity", [{}, {"options": None}, {"options": {}}])
+def test_a_store_of_another_kind_of_run_is_not_resumed(
+    folder: Path, capsys: pytest.CaptureFixture[str], identity: dict[str, Any]
+):
+    Store.create(folder / "no_tasks" / STORE_FILE, identity, {}).close()
+    line = refused(capsys, "--resume", "--out", "no_tasks")
+    assert line == "--resume: no_tasks must be of a search of a space. Give another --out.\n"
+
+
+def test_an_option_that_an_older_version_did_not_have_has_its_default(folder: Path, capsys: pytest.CaptureFixture[str]):
+    options = {"space": "tiny.yaml", "budget": 3, "tasks": "sst2"}
+    Store.create(folder / "no_tasks" / STORE_FILE, {"options": options}, {}).close()
+    assert main(["--resume", "--out", "no_tasks", "--dry-run"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert (plan["surrogate"], sum(level["budget"] for level in plan["levels"])) == ("boshnas", 3)
 
 
 @pytest.mark.parametrize("leftover", [False, True])
