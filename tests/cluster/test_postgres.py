@@ -63,6 +63,7 @@ class Server:
 
     folder: Path
     port: int
+    starting: list[threading.Thread] = field(default_factory=list)
 
     def control(self, *words: str) -> None:
         command = [str(PROGRAMS / "pg_ctl"), "-D", str(self.folder / "data"), "-w", *words]
@@ -75,6 +76,24 @@ class Server:
 
     def stop(self) -> None:
         self.control("stop", "-m", "immediate")
+
+    def restart_later(self, seconds: float) -> None:
+        """Stop as a crash does; be back after some time."""
+        self.stop()
+
+        def start() -> None:
+            time.sleep(seconds)
+            self.start()
+
+        self.starting.append(threading.Thread(target=start))
+        self.starting[-1].start()
+
+    def end(self) -> None:
+        for thread in self.starting:
+            thread.join()
+        with suppress(AssertionError):  # a test that failed may have left it stopped
+            self.stop()
+        shutil.rmtree(self.folder)
 
     def signal(self, number: int) -> None:
         """To the server and all its children."""
@@ -129,8 +148,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         server.sql("CREATE DATABASE runs OWNER searcher")
         yield server
     finally:
-        server.control("stop", "-m", "immediate")
-        shutil.rmtree(folder)
+        server.end()
 
 
 @pytest.fixture
@@ -275,16 +293,6 @@ def test_a_connection_that_was_cut_is_replaced_in_silence(
 # The server or the line is away
 
 
-def start_later(server: Server, seconds: float) -> threading.Thread:
-    def start() -> None:
-        time.sleep(seconds)
-        server.start()
-
-    thread = threading.Thread(target=start)
-    thread.start()
-    return thread
-
-
 def assert_waited_once(told: Told) -> None:
     assert len(told.lines) == 2, told.lines
     assert "waiting for the store: " in told.lines[0]
@@ -297,10 +305,8 @@ def test_a_server_that_is_restarted_loses_and_doubles_nothing(
 ):
     evaluate(store, 0)
     store.add(trial_of(1))
-    server.stop()
-    thread = start_later(server, 5)
+    server.restart_later(5)
     store.finish(result_of(1))
-    thread.join()
     assert_waited_once(told)
     evaluate(store, 2)
     assert [trial.status for trial in stored(study)] == [Status.FINISHED] * 3
@@ -476,8 +482,7 @@ class Executor:
     def poll(self) -> list[Result]:
         self.num_polls += 1
         if self.num_polls == 3:
-            self.server.stop()
-            start_later(self.server, 5)
+            self.server.restart_later(5)
         ended, self.jobs = self.jobs, []
         return [Result(number=job.number, id=job.id, status=Status.FINISHED, score=float(job.number)) for job in ended]
 
