@@ -14,6 +14,7 @@ from typing import Self, TypeVar
 
 from pydantic import JsonValue
 
+from boshnas.errors import InputError
 from boshnas.job import Result
 from boshnas.store.database import (
     Direction,
@@ -57,9 +58,15 @@ class Store:
         try:
             with told_in_a_line(location, "be readable"):
                 self._read(read_only)
-        except BaseException:
+        except InputError:
             self.close()
             raise
+        except (LookupError, TypeError, ValueError) as error:
+            self.close()
+            raise InputError(
+                f"{location}: store must be made by this package, got {type(error).__name__}: {error}. "
+                "Restore it from a copy, or give another."
+            ) from None
         tell_when_away(self._storage, location)
         self._patience = Patience(str(location), on_wait, self.close, max_wait_s)
 

@@ -1,4 +1,5 @@
 import logging
+import random
 import sqlite3
 import time
 import warnings
@@ -16,6 +17,7 @@ from boshnas.store import SCHEMA_NUMBER, STUDY_NAME, Store, UnavailableError, sq
 from boshnas.trial import Attempt, Decision, Proposal, Status, Trial
 
 IDENTITY = {"space": "flexibert_mini", "seed": 3, "nested": {"tasks": ["cola"]}}
+WORDS_OF_A_STORE = (b"architecture_id", b"COMPLETE", b"FINITE", b"identity", b"schema_number", b'{"l"', b"optimise")
 CHOICES = {"num_layers": [2, 4], "operation_1": ["sa", "l", "c"], "hidden_3": [128, 256]}
 
 
@@ -260,6 +262,29 @@ def test_a_disk_that_stays_full_ends_the_search_and_loses_nothing(
         assert full.trials() == [make_trial(0)]
     make_room()
     assert reopened(store) == [make_trial(0)]
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_damage_of_any_kind_is_told_in_a_line(path: Path, store: Store, read_only: bool):
+    store.add(make_trial())
+    store.finish(finished())
+    store.close()
+    sound = path.read_bytes()
+    rng = random.Random(0)
+    told: list[str] = []
+    for _ in range(60):
+        damaged = bytearray(sound)
+        start = rng.randrange(len(damaged)) if rng.random() < 0.5 else sound.index(rng.choice(WORDS_OF_A_STORE))
+        damaged[start : start + rng.choice([1, 4, 300])] = rng.randbytes(rng.choice([1, 4, 300]))
+        path.write_bytes(damaged)
+        try:
+            Store.open(path, read_only=read_only).close()
+        except InputError as error:
+            told.append(str(error))
+        for file in path.parent.iterdir():
+            file.unlink()
+    assert len(told) > 20
+    assert all(str(path) in line and "\n" not in line for line in told)
 
 
 def test_a_trial_of_something_else_is_refused(store: Store):
