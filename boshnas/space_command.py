@@ -78,10 +78,12 @@ def _settings(values: dict[str, Any], explicit: set[str], output: Output) -> Cam
         if output.folder is None:
             raise InputError("--resume: needs --out, the folder of the run to go on with.")
         with Store.open(place(output.folder, output.database), read_only=True) as store:
-            kept: dict[str, Any] = store.identity["options"]  # type: ignore[assignment]
-        # A run begun by an earlier version knows fewer options.
+            kept = store.identity.get("options")
+        if not isinstance(kept, dict) or "space" not in kept:
+            raise InputError(f"--resume: {output.folder} must be of a search of a space. Give another --out.")
+        # An option that an older version did not have has its default.
         given = {name: values[name] if name in explicit else kept[name] for name in names if name in {*explicit, *kept}}
-        given["constraints"] = tuple(given["constraints"])
+        given["constraints"] = tuple(given.get("constraints", ()))
     return CampaignSettings(**given)
 
 
@@ -93,14 +95,15 @@ def search(settings: CampaignSettings, output: Output) -> int:
     folder = output.folder or Path("runs") / f"{campaign.space.name}-{datetime.now():%Y%m%d-%H%M%S}"
     if output.dry_run:
         check_run_folder(folder, output.resume)
-        if output.database is not None:
+        if output.database is not None and not output.resume:
             check_database(output.database)
         _announce(campaign, console)
         if campaign.training is not None:
             console.print("Timing a few training steps for the forecast.", highlight=False)
         _print_plan(campaign, output)
         return 0
-    store = open_store(campaign, folder, output.resume, output.database, partial(console.print, highlight=False))
+    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    store = open_store(campaign, folder, output.resume, output.database, on_wait=say)
     _announce(campaign, console)
     num_ended = sum(trial.status is not Status.RUNNING for trial in store.trials())
     num_total = sum(campaign.level_budgets) + len(campaign.baselines)
@@ -114,10 +117,10 @@ def search(settings: CampaignSettings, output: Output) -> int:
         with view:
             stopped = run(campaign, store, folder, view)
     except UnavailableError as error:
-        console.print(f"{error} Go on with: {go_on}", highlight=False, soft_wrap=True)
+        say(f"{error} Go on with: {go_on}")
         return 1
     except KeyboardInterrupt:
-        console.print(f"Saved. Go on with: {go_on}", highlight=False, soft_wrap=True)
+        say(f"Saved. Go on with: {go_on}")
         raise
     finally:
         store.close()

@@ -77,7 +77,7 @@ def check_database(database: Database) -> None:
     except psycopg.Error as error:
         raise InputError(
             f"{database.given_by}: {database} must let user {database.user!r} in, got: "
-            f"{database.redacted(str(error))}. Check host, port, database, user and password."
+            f"{database.redacted(str(error)).rstrip('?.')}. Check host, port, database, user and password."
         ) from None
 
 

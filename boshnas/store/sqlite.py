@@ -55,7 +55,7 @@ def check_file(path: Path, study_name: str, *, is_written: bool) -> None:
         raise InputError(f"{path}: store must be readable ({error.strerror}). Check disk and permissions.") from None
     except sqlite3.OperationalError as error:
         raise InputError(f"{path}: store must be readable by SQLite: {error}. Check disk and permissions.") from None
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: store must be a sound SQLite database: {error}. Restore it from {_copy_of(path)}."
         ) from None

@@ -14,6 +14,7 @@ from typing import Self, TypeVar
 
 from pydantic import JsonValue
 
+from boshnas.errors import InputError
 from boshnas.job import Result
 from boshnas.store.database import (
     Direction,
@@ -52,13 +53,20 @@ class Store:
         self, location: Location, *, read_only: bool, on_wait: Callable[[str], None], max_wait_s: float
     ) -> None:
         self.location = location
+        self._read_only = read_only
         self._storage = open_storage(location, read_only=read_only)
         try:
             with told_in_a_line(location, "be readable"):
                 self._read(read_only)
-        except BaseException:
+        except InputError:
             self.close()
             raise
+        except (LookupError, TypeError, ValueError) as error:
+            self.close()
+            raise InputError(
+                f"{location}: store must be made by this package, got {type(error).__name__}: {error}. "
+                "Restore it from a copy, or give another."
+            ) from None
         tell_when_away(self._storage, location)
         self._patience = Patience(str(location), on_wait, self.close, max_wait_s)
 
@@ -228,6 +236,8 @@ class Store:
         self.close()
 
     def _write(self, write: Callable[[], Value], find: Callable[[], Value | None] = lambda: None) -> Value:
+        if self._read_only:
+            raise ValueError(f"{self.location}: store must be open for writing. Open it without read_only.")
         with told_in_a_line(self.location, "be writable"):
             return self._patience.write(write, find)
 

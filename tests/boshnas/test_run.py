@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from boshnas.campaign import Campaign, check, open_store
 from boshnas.campaign_settings import CampaignSettings
 from boshnas.job import Result
 from boshnas.run import main
-from boshnas.store import STORE_FILE, Store
+from boshnas.store import STORE_FILE, Store, UnavailableError
 from boshnas.trial import Decision, Proposal, Status, Trial
 
 
@@ -65,6 +66,12 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (("--space", "tiny.yaml", "--constraint", "params"), "must have the form 'params<=12e6'"),
         (("--space", "tiny.yaml", "--constraint", "params<=1"), "no architecture of level 1 is within the limits"),
         (("--space", "tiny.yaml", "--constraint", "layers<=4", "--constraint", "size<=4"), "quantity must be one of"),
+        (("--space", "tiny.yaml", "--storage", "sqlite:///x.db"), "--storage: URL must begin with 'postgresql://'"),
+        (("--space", "tiny.yaml", "--storage", "absent"), "--storage: absent must be a file that holds a URL"),
+        (("--space", "tiny.yaml", "--storage", "tiny.yaml"), "--storage: URL must begin with 'postgresql://'"),
+        (("--space", "tiny.yaml", "--storage", "postgresql://a:hidden@h/d"), "no password on the command line"),
+        (("--space", "tiny.yaml", "--storage", "postgresql://a@127.0.0.1:1/d"), "must let user 'a' in, got: "),
+        (("--table", "t.csv", "--storage", "file"), "--storage: must go with --space, not with --table"),
         (("--resume",), "--resume: needs --out"),
         (("--resume", "--out", "absent"), "store must be a file, got nothing"),
         (("--resume", "--out", "no_tasks"), "store must be a file, got nothing"),
@@ -145,11 +152,41 @@ def test_a_dry_run_refuses_an_existing_folder(begun: Path, capsys: pytest.Captur
     assert line.startswith("--out: begun exists. Give another folder, or --resume")
 
 
+def test_the_databases_url_is_taken_out_of_the_environment_and_never_quoted(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("BOSHNAS_STORAGE", "postgresql://a:hidden@127.0.0.1:1/d")
+    line = refused(capsys, "--space", "tiny.yaml", "--out", "new")
+    assert line.startswith("BOSHNAS_STORAGE: postgresql://127.0.0.1:1/d must let user 'a' in, got: ")
+    assert "hidden" not in line
+    assert "BOSHNAS_STORAGE" not in os.environ
+    assert not (folder / "new").exists()
+
+
+def test_a_run_with_a_file_goes_on_though_the_variable_is_set_for_others(
+    begun: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("BOSHNAS_STORAGE", "postgresql://a:hidden@127.0.0.1:1/d")
+    assert main(["--resume", "--out", str(begun), "--dry-run"]) == 0
+    capsys.readouterr()
+    line = refused(capsys, "--resume", "--out", str(begun), "--storage", "postgresql://a@127.0.0.1:1/d")
+    assert "keeps its store in store.db. Leave the option out." in line
+
+
 def test_help_tells_every_option(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    for option in ("--space", "--budget", "--resume", "--constraint", "--dry-run", "--json", "--max-hours", "--seed"):
+    for option in (
+        "--space",
+        "--budget",
+        "--resume",
+        "--constraint",
+        "--dry-run",
+        "--json",
+        "--max-hours",
+        "--storage",
+    ):
         assert option in text
     assert "python -m boshnas.run --space flexibert_mini --data glue" in text
 
@@ -322,6 +359,36 @@ def test_an_interrupted_search_says_how_to_go_on(fake: FakeSearch, capsys: pytes
     fake.error = KeyboardInterrupt
     assert main(WORDS) == 130
     assert "python -m boshnas.run --resume --out new" in capsys.readouterr().err
+
+
+def test_a_database_that_stays_away_is_told_with_how_to_go_on(
+    fake: FakeSearch, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    fake.error = UnavailableError("new: store must come back within 3600 s, got: [away].")
+    assert main(WORDS) == 1
+    assert (
+        "new: store must come back within 3600 s, got: [away]. Go on with: python -m boshnas.run --resume --out new\n"
+        in capsys.readouterr().err
+    )
+    with Store.open(folder / "new" / STORE_FILE) as store:
+        assert len(store.trials()) == 3
+
+
+@pytest.mark.parametrize("identity", [{}, {"options": None}, {"options": {}}])
+def test_a_store_of_another_kind_of_run_is_not_resumed(
+    folder: Path, capsys: pytest.CaptureFixture[str], identity: dict[str, Any]
+):
+    Store.create(folder / "no_tasks" / STORE_FILE, identity, {}).close()
+    line = refused(capsys, "--resume", "--out", "no_tasks")
+    assert line == "--resume: no_tasks must be of a search of a space. Give another --out.\n"
+
+
+def test_an_option_that_an_older_version_did_not_have_has_its_default(folder: Path, capsys: pytest.CaptureFixture[str]):
+    options = {"space": "tiny.yaml", "budget": 3, "tasks": "sst2"}
+    Store.create(folder / "no_tasks" / STORE_FILE, {"options": options}, {}).close()
+    assert main(["--resume", "--out", "no_tasks", "--dry-run"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert (plan["surrogate"], sum(level["budget"] for level in plan["levels"])) == ("boshnas", 3)
 
 
 @pytest.mark.parametrize("leftover", [False, True])

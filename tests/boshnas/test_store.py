@@ -1,7 +1,9 @@
 import logging
+import random
 import sqlite3
 import time
 import warnings
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +13,11 @@ import pytest
 
 from boshnas.errors import InputError
 from boshnas.job import Result
-from boshnas.store import SCHEMA_NUMBER, STUDY_NAME, Store
-from boshnas.trial import Decision, Proposal, Status, Trial
+from boshnas.store import SCHEMA_NUMBER, STUDY_NAME, Store, UnavailableError, sqlite
+from boshnas.trial import Attempt, Decision, Proposal, Status, Trial
 
 IDENTITY = {"space": "flexibert_mini", "seed": 3, "nested": {"tasks": ["cola"]}}
+WORDS_OF_A_STORE = (b"architecture_id", b"COMPLETE", b"FINITE", b"identity", b"schema_number", b'{"l"', b"optimise")
 CHOICES = {"num_layers": [2, 4], "operation_1": ["sa", "l", "c"], "hidden_3": [128, 256]}
 
 
@@ -144,15 +147,154 @@ def test_a_finish_cut_short_leaves_the_trial_running(store: Store, monkeypatch: 
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("sqlalchemy.orm.Session.commit", die)
+    with monkeypatch.context() as patched:
         patched.setattr("sqlalchemy.orm.SessionTransaction.commit", die)
-        store.finish(finished())
+        with pytest.raises(KeyboardInterrupt):
+            store.finish(finished())
     store.close()
     with Store.open(store.location) as again:
         assert again.trials() == [make_trial()]
         failed = again.finish(Result(number=0, id="arch0", status=Status.KILLED, error="gone"))
         assert reopened(again) == [failed]
+
+
+def test_attempts_that_failed_are_kept_in_order(store: Store):
+    store.add(make_trial())
+    first = Attempt(status=Status.OUT_OF_MEMORY, error="one\ntwo")
+    second = Attempt(status=Status.PREEMPTED, error="")
+    assert store.add_attempt(0, first) == make_trial(attempts=(first,))
+    running = store.add_attempt(0, second)
+    assert reopened(store) == [running] == [make_trial(attempts=(first, second))]
+    with Store.open(store.location) as again:
+        done = again.finish(finished())
+        assert done.attempts == (first, second)
+        assert reopened(again) == [done]
+
+
+def test_refuses_an_attempt_of_what_does_not_run(store: Store):
+    attempt = Attempt(status=Status.CRASHED, error="bug")
+    with pytest.raises(ValueError, match="Store.add_attempt: number and id must be those of a trial"):
+        store.add_attempt(0, attempt)
+    store.add(make_trial())
+    store.finish(finished())
+    with pytest.raises(ValueError, match="Store.add_attempt: trial 0 must be running, got 'finished'"):
+        store.add_attempt(0, attempt)
+
+
+def test_a_store_for_reading_refuses_to_write(store: Store):
+    store.add(make_trial())
+    with Store.open(store.location, read_only=True) as reader:
+        assert reader.trials() == [make_trial()]
+        with pytest.raises(ValueError, match="store must be open for writing"):
+            reader.finish(finished())
+        assert reader.trials() == [make_trial()]
+    assert reopened(store) == [make_trial()]
+
+
+def test_optunas_own_calls_keep_the_same(store: Store, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("boshnas.store.tables._models", None)
+    with Store.open(store.location) as slow:
+        slow.add(make_trial(0))
+        slow.add_attempt(0, Attempt(status=Status.CRASHED, error="bug"))
+        slow.finish(finished(0))
+        slow.add(make_trial(1))
+        kept = slow.trials()
+        assert reopened(slow) == kept
+    monkeypatch.undo()
+    assert reopened(store) == kept
+
+
+def limit_pages(monkeypatch: pytest.MonkeyPatch, path: Path) -> Callable[[], None]:
+    """A full disk: no connection can make the file grow until the returned function is called."""
+    limits = [int(path.stat().st_size / 4096)]
+    set_journal = sqlite._set_journal
+
+    def limited(connection: sqlite3.Connection, path: Path) -> None:
+        set_journal(connection, path)
+        if limits:
+            connection.execute(f"PRAGMA max_page_count={limits[0]}")
+
+    monkeypatch.setattr(sqlite, "_set_journal", limited)
+    return limits.clear
+
+
+@pytest.mark.parametrize("models", ["known", "unknown"])
+def test_a_full_disk_is_waited_for(path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, models: str):
+    store.add(make_trial(0))
+    store.close()
+    if models == "unknown":
+        monkeypatch.setattr("boshnas.store.tables._models", None)
+    make_room = limit_pages(monkeypatch, path)
+    sleeps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        sleeps.append(seconds)
+        if len(sleeps) == 3:
+            make_room()
+
+    monkeypatch.setattr("boshnas.store.patience.time.sleep", sleep)
+    told: list[str] = []
+    long = "x" * 100_000
+    with Store.open(path, on_wait=told.append) as full:
+        full.add_attempt(0, Attempt(status=Status.CRASHED, error=long))
+        assert len(sleeps) == 3
+        assert told == [
+            f"{path}: waiting for the store: database or disk is full",
+            f"{path}: the store is back after 0 s",
+        ]
+        full.finish(finished(0))
+        full.add(make_trial(1))
+        assert [len(trial.attempts) for trial in full.trials()] == [1, 0]
+        assert reopened(full) == full.trials()
+
+
+def test_a_disk_that_stays_full_ends_the_search_and_loses_nothing(
+    path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    store.add(make_trial(0))
+    store.close()
+    make_room = limit_pages(monkeypatch, path)
+    with Store.open(path, max_wait_s=0.0) as full:
+        with pytest.raises(
+            UnavailableError, match=r"must come back within 0 s, got: database or disk is full\. Mend it"
+        ):
+            full.add(make_trial(1, architecture={"text": "x" * 100_000}))
+        assert full.trials() == [make_trial(0)]
+    make_room()
+    assert reopened(store) == [make_trial(0)]
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_damage_of_any_kind_is_told_in_a_line(path: Path, store: Store, read_only: bool):
+    store.add(make_trial())
+    store.finish(finished())
+    store.close()
+    sound = path.read_bytes()
+    rng = random.Random(0)
+    told: list[str] = []
+    for _ in range(60):
+        damaged = bytearray(sound)
+        start = rng.randrange(len(damaged)) if rng.random() < 0.5 else sound.index(rng.choice(WORDS_OF_A_STORE))
+        damaged[start : start + rng.choice([1, 4, 300])] = rng.randbytes(rng.choice([1, 4, 300]))
+        path.write_bytes(damaged)
+        try:
+            Store.open(path, read_only=read_only).close()
+        except InputError as error:
+            told.append(str(error))
+        for file in path.parent.iterdir():
+            file.unlink()
+    assert len(told) > 20
+    assert all(str(path) in line and "\n" not in line for line in told)
+
+
+def test_a_trial_of_something_else_is_refused(store: Store):
+    store.close()
+    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{store.location}")
+    study.ask()
+    with pytest.raises(
+        InputError, match="trial 0 must be made by this package, got one with KeyError: 'architecture_id'"
+    ):
+        Store.open(store.location)
 
 
 def test_refuses_to_create_over_a_file(path: Path):
