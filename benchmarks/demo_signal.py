@@ -15,8 +15,7 @@ import outcome
 
 from boshnas.campaign import CampaignSettings, check, prepare
 from boshnas.executors import LocalExecutor
-from boshnas.job import Job, Result
-from boshnas.loop import job_folder
+from boshnas.job import Job, Result, job_folder
 from finetune.data import load_task
 from finetune.metrics import Predictions, task_metrics, task_score
 from finetune.tasks import Task

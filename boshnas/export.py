@@ -18,8 +18,8 @@ from transformers.utils import logging as transformers_logging
 
 from boshnas.card import Lineage, model_card
 from boshnas.errors import InputError
-from boshnas.job import CHECKPOINT_FOLDER
-from boshnas.loop import best_trial, job_folder
+from boshnas.job import CHECKPOINT_FOLDER, job_folder
+from boshnas.loop import best_trial
 from boshnas.store import STORE_FILE, Store
 from boshnas.trial import Status, Trial
 from boshnas.worker import MAX_POSITIONS, Settings, finetune_arguments

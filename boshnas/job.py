@@ -95,6 +95,11 @@ class _Schema(BaseModel):
 Model = TypeVar("Model", bound=BaseModel)
 
 
+def job_folder(run_folder: Path, number: int) -> Path:
+    """Where the files of an evaluation lie in a run's folder."""
+    return run_folder / "jobs" / f"{number:05d}"
+
+
 def write_json(path: Path, content: str) -> None:
     """Write a file whole or not at all: temporary name, flush, rename."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

@@ -11,7 +11,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from boshnas.executors.base import Executor
-from boshnas.job import CHECKPOINT_FOLDER, PROGRESS_FILE, Job, Parent, Progress, read_model
+from boshnas.job import CHECKPOINT_FOLDER, PROGRESS_FILE, Job, Parent, Progress, job_folder, read_model
 from boshnas.searcher import Searcher
 from boshnas.store import Store
 from boshnas.trial import Decision, Proposal, Status, Trial
@@ -273,11 +273,6 @@ class Loop:
     def job_folder(self, number: int) -> Path:
         """Where an evaluation's files lie."""
         return job_folder(self._folder, number)
-
-
-def job_folder(run_folder: Path, number: int) -> Path:
-    """Where the files of an evaluation lie in a run's folder."""
-    return run_folder / "jobs" / f"{number:05d}"
 
 
 def split_budget(budget: int, num_levels: int) -> list[int]:

@@ -5,5 +5,14 @@ from boshnas.executors.gpus import visible_gpus
 from boshnas.executors.local import LocalExecutor
 from boshnas.executors.lock import run_lock
 from boshnas.executors.orphan import exit_with_driver
+from boshnas.executors.slurm import SlurmExecutor, SlurmSettings
 
-__all__ = ["Executor", "LocalExecutor", "exit_with_driver", "run_lock", "visible_gpus"]
+__all__ = [
+    "Executor",
+    "LocalExecutor",
+    "SlurmExecutor",
+    "SlurmSettings",
+    "exit_with_driver",
+    "run_lock",
+    "visible_gpus",
+]

@@ -10,8 +10,7 @@ from transformers import AutoTokenizer
 
 from boshnas.campaign import Campaign, CampaignSettings, check, open_store, prepare
 from boshnas.export import ExportRequest, check_elsewhere, export, main
-from boshnas.job import CHECKPOINT_FOLDER, Job, Parent, Result
-from boshnas.loop import job_folder
+from boshnas.job import CHECKPOINT_FOLDER, Job, Parent, Result, job_folder
 from boshnas.trial import Decision, Proposal, Status, Trial
 from boshnas.worker import evaluate
 from design_space.model import FlexiBertForMaskedLM

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from boshnas.baselines import RandomSearcher
-from boshnas.job import CHECKPOINT_FOLDER, PROGRESS_FILE, Job, Progress, Result, write_model
-from boshnas.loop import Candidate, Loop, Plan, best_trial, job_folder, results_of, split_budget
+from boshnas.job import CHECKPOINT_FOLDER, PROGRESS_FILE, Job, Progress, Result, job_folder, write_model
+from boshnas.loop import Candidate, Loop, Plan, best_trial, results_of, split_budget
 from boshnas.pool import Pool
 from boshnas.searcher import Searcher
 from boshnas.store import STORE_FILE, Store
