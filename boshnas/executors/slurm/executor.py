@@ -15,7 +15,7 @@ from boshnas.executors.slurm.queue import Queue
 from boshnas.executors.slurm.run import ID_FILE, SlurmRun, batches, failure, read_id, whole_result
 from boshnas.executors.slurm.script import SCRIPT_FILE, array_script, environment, job_script, name_prefix
 from boshnas.executors.slurm.settings import SlurmSettings
-from boshnas.executors.slurm.states import PENDING, RUNNING, UNKNOWN, Entry
+from boshnas.executors.slurm.states import COMPLETING, PENDING, RUNNING, UNKNOWN, Entry
 from boshnas.job import JOB_FILE, STARTED_FILE, Job, Result, job_folder, read_model, write_json
 
 _LINGER_S = 60.0  # from a result to the end of its job
@@ -33,9 +33,9 @@ class SlurmExecutor(ProcessExecutor[SlurmRun]):
     A result counts as soon as it lies there whole, whatever SLURM says of the job; SLURM's word counts where there is
     none `grace_seconds` after the job has ended. A job that SLURM starts again by itself is waited for.
 
-    Orphans, jobs of this run folder that no submission can claim any more, are ended at the first poll. A resumed
-    search with fewer slots submits some jobs later, so one is spared whose job folder asks for this very attempt and
-    has no result yet.
+    Orphans, jobs of this run folder that no submission can claim any more, are ended at the first poll and whenever
+    one is seen later. A resumed search with fewer slots submits some jobs later, so one is spared whose job folder asks
+    for this very attempt and has no result yet.
 
     Args:
         command: Program and arguments of a worker, `{job}` among them.
@@ -65,9 +65,8 @@ class SlurmExecutor(ProcessExecutor[SlurmRun]):
         self._max_array = int(cluster.get("MaxArraySize", "0"))
         self._unsent: list[SlurmRun] = []
         self._is_in_doubt = False  # whether sbatch may have submitted what it has not told
-        self._send_after = float("-inf")
-        self._reported: dict[str, float] = {}  # jobs with a result that may still be in the queue, since when
-        self._has_ended_orphans = False
+        self._is_put_off = False  # whether it has been told that SLURM takes no job now
+        self._reported: dict[str, float] = {}  # jobs whose result is told and which may be in the queue, since when
         self._has_seen_one_run = False
 
     def close(self) -> None:
@@ -108,15 +107,16 @@ class SlurmExecutor(ProcessExecutor[SlurmRun]):
         return run
 
     def _refresh(self) -> None:
-        if not self._has_ended_orphans:
-            self._has_ended_orphans = self._end_orphans()
-        self._send()
-        if self._queue.refresh():
+        is_answered = self._queue.refresh()
+        if is_answered:
             self._observe()
+        if self._unsent and (is_answered or not self._is_in_doubt):
+            self._send()
 
     def _outcome(self, run: SlurmRun) -> Result | None:
         result = whole_result(run)
         if result is not None:
+            self._has_seen_one_run = True
             self._forget(run)
             return result
         if run.entry is None or run.ended is None:
@@ -135,13 +135,8 @@ class SlurmExecutor(ProcessExecutor[SlurmRun]):
             self._reported.update(dict.fromkeys(ids, float("-inf")))  # tried again later
 
     def _send(self) -> None:
-        """Submit what waits to be, as few arrays; again later where SLURM cannot take it now."""
-        if not self._unsent or time.monotonic() < self._send_after:
-            return
-        self._send_after = time.monotonic() + self._settings.poll_seconds  # unless all goes well
+        """Submit what waits to be, as few arrays; again after SLURM's next answer where it cannot take it now."""
         if self._is_in_doubt:
-            if not self._queue.ask():
-                return
             self._claim(self._unsent)
         for runs in batches(self._unsent, self._max_array):
             # An interrupt may come when SLURM has the jobs and we do not know.
@@ -149,10 +144,11 @@ class SlurmExecutor(ProcessExecutor[SlurmRun]):
             try:
                 self._submit_batch(runs)
             except UnavailableError as error:
-                self._queue.tell_silence(error)
+                if not self._is_put_off:
+                    _logger.warning("SLURM takes no job now and is asked again until it does: %s", error)
+                self._is_put_off = True
                 return
-            self._is_in_doubt = False
-        self._send_after = float("-inf")
+            self._is_in_doubt = self._is_put_off = False
         self._queue.hurry()
 
     def _submit_batch(self, runs: Sequence[SlurmRun]) -> None:
@@ -203,6 +199,7 @@ class SlurmExecutor(ProcessExecutor[SlurmRun]):
             )
             self._update(run, entry)
         self._end_reported()
+        self._end_orphans()
 
     def _told_by_accounting(self, gone: Iterable[str]) -> dict[str, tuple[str, int]]:
         if not self._has_accounting or not gone:
@@ -261,17 +258,19 @@ class SlurmExecutor(ProcessExecutor[SlurmRun]):
                 late.append(slurm_id)
         self._queue.end(late, is_awaited=False)
 
-    def _end_orphans(self) -> bool:
-        """End what no submission can claim any more; whether that is done."""
-        orphans = [id_ for id_, entry in self._queue.entries.items() if not entry.has_ended and self._is_orphan(entry)]
+    def _end_orphans(self) -> None:
+        """End what no submission can claim any more."""
+        orphans = [entry.id for entry in self._queue.entries.values() if self._is_orphan(entry)]
         if orphans:
             _logger.warning("Jobs that an earlier search has left in SLURM are ended: %s.", ", ".join(orphans))
-        return self._queue.end(orphans, is_awaited=False)
+            self._queue.end(orphans, is_awaited=False)
 
     def _is_orphan(self, entry: Entry) -> bool:
+        if entry.has_ended or entry.state == COMPLETING or entry.id in self._reported:
+            return False
         run = self._running.get(entry.number)
         if run is not None:
-            return run.slurm_id != entry.id
+            return run.slurm_id != entry.id and (run.slurm_id is not None or run.job.attempt != entry.attempt)
         folder = job_folder(self._run_folder, entry.number)
         try:
             job = read_model(folder / JOB_FILE, Job)

@@ -48,7 +48,9 @@ class Queue:
         try:
             found = commands.squeue(self._prefix)
         except UnavailableError as error:
-            self.tell_silence(error)
+            if not self._is_silent:
+                _logger.warning("SLURM does not answer and is asked again until it does: %s", error)
+            self._is_silent = True
             return False
         finally:
             self._asked = time.monotonic()
@@ -59,12 +61,6 @@ class Queue:
             self.hurry()
         self.entries = found
         return True
-
-    def tell_silence(self, error: UnavailableError) -> None:
-        """Warn, once, that SLURM does not answer."""
-        if not self._is_silent:
-            _logger.warning("SLURM does not answer and is asked again until it does: %s", error)
-        self._is_silent = True
 
     def waiting(self, id_: str) -> bool:
         """Whether a job is in the queue: it waits, runs or is about to end."""

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from boshnas.errors import InputError
 from boshnas.executors.base import Run
-from boshnas.executors.outcome import ended_result, failed_result, written_result
-from boshnas.executors.slurm.script import EXIT_NO_FOLDER
+from boshnas.executors.outcome import LOG_FILE, ended_result, failed_result, written_result
 from boshnas.executors.slurm.states import FINAL_STATES, UNKNOWN, Entry
 from boshnas.job import STARTED_FILE, Result
 from boshnas.trial import Status
@@ -15,7 +14,6 @@ from boshnas.trial import Status
 ID_FILE = "slurm_id"
 """In a job's folder: which job of SLURM it is."""
 _EXPLANATIONS = {
-    Status.CRASHED: "it failed",
     Status.TIMED_OUT: "its time limit, `time` in the executor's config, was over",
     Status.OUT_OF_MEMORY: "it took more memory than `mem` in the executor's config allows",
     Status.NODE_FAILED: "its node failed",
@@ -66,15 +64,15 @@ def whole_result(run: SlurmRun) -> Result | None:
 
 def failure(run: SlurmRun, entry: Entry) -> Result:
     """The result of a job that has ended without one."""
-    if entry.state in ("COMPLETED", "FAILED") and entry.returncode != EXIT_NO_FOLDER:
-        return ended_result(run.job, run.folder, entry.returncode)
-    status = FINAL_STATES.get(entry.state, Status.NODE_FAILED)
-    if entry.state == UNKNOWN and not (run.folder / STARTED_FILE).exists():
-        status = Status.CANCELLED  # a waiting task of an array that is cancelled leaves no trace
-    explanation = _EXPLANATIONS[status]
-    if entry.state == "FAILED":
+    status, explanation = FINAL_STATES.get(entry.state, Status.NODE_FAILED), None
+    if entry.state == "FAILED" and not (run.folder / LOG_FILE).exists():
         status = Status.NODE_FAILED
-        explanation = f"its node does not see {run.folder}, which must lie on a disk that all nodes share"
-    return failed_result(
-        run.job, run.folder, status, f"SLURM job {entry.id}: {explanation} ({entry.state}, reason {entry.reason})."
-    )
+        explanation = (
+            f"its node could not start it, or does not see {run.folder}, which must lie on a disk that all nodes share"
+        )
+    elif entry.state in ("COMPLETED", "FAILED"):
+        return ended_result(run.job, run.folder, entry.returncode)
+    elif entry.state == UNKNOWN and not (run.folder / STARTED_FILE).exists():
+        status = Status.CANCELLED  # a waiting task of an array that is cancelled leaves no trace
+    reason = f"SLURM job {entry.id}: {explanation or _EXPLANATIONS[status]} ({entry.state}, reason {entry.reason})."
+    return failed_result(run.job, run.folder, status, reason)

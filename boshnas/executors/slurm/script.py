@@ -13,8 +13,6 @@ from boshnas.executors.slurm.settings import SlurmSettings
 from boshnas.job import STARTED_FILE
 
 SCRIPT_FILE = "slurm.sh"
-EXIT_NO_FOLDER = 111
-"""A job ends so where its node does not see its folder."""
 # The storage's URL may hold a password; a job outlives its driver.
 _KEPT_HERE = ("BOSHNAS_STORAGE", DRIVER_PID_VARIABLE, "SBATCH_ARRAY_INX", "SBATCH_WAIT", "SLURM_ARRAY_TASK_ID")
 
@@ -37,7 +35,7 @@ def job_script(words: Sequence[str], folder: Path, settings: SlurmSettings) -> s
     threads = settings.cpus_per_task or '"${SLURM_CPUS_ON_NODE:-1}"'
     lines = [
         "#!/bin/bash",
-        f"exec >>{shlex.quote(str(folder / LOG_FILE))} 2>&1 || exit {EXIT_NO_FOLDER}",
+        f"exec >>{shlex.quote(str(folder / LOG_FILE))} 2>&1 || exit 1",
         f": >{shlex.quote(str(folder / STARTED_FILE))}",
         *(f"export {name}={threads}" for name in THREAD_VARIABLES),
         "export TOKENIZERS_PARALLELISM=false",
@@ -51,7 +49,7 @@ def job_script(words: Sequence[str], folder: Path, settings: SlurmSettings) -> s
 def array_script(folders: Mapping[int, Path]) -> str:
     """The script of an array of jobs, which are the scripts in these folders, by task."""
     cases = [
-        f"{task}) [ -r {path} ] || exit {EXIT_NO_FOLDER}; exec /bin/bash {path} ;;"
+        f"{task}) [ -r {path} ] || exit 1; exec /bin/bash {path} ;;"
         for task, folder in folders.items()
         for path in [shlex.quote(str(folder / SCRIPT_FILE))]
     ]

@@ -40,7 +40,11 @@ MinJobAge=60
 SlurmdParameters=config_overrides
 {more}
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=1000 State=UNKNOWN
-PartitionName=main Nodes=ALL Default=YES MaxTime=2:00:00 DefaultTime=30 State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=main Nodes=ALL Default=YES MaxTime=2:00:00 DefaultTime=30 PriorityTier=1
+PartitionName=cheap Nodes=ALL MaxTime=2:00:00 PriorityTier=1 PreemptMode=CANCEL
+PartitionName=urgent Nodes=ALL MaxTime=2:00:00 PriorityTier=9
 """
 
 
