@@ -1,4 +1,4 @@
-"""A real SLURM of one node with two processors, without systemd, cgroups or accounting."""
+"""A real SLURM of one node with two processors, without systemd and cgroups; without accounting, and with it."""
 
 import os
 import pwd
@@ -38,13 +38,27 @@ KillWait=2
 OverTimeLimit=0
 MinJobAge=60
 SlurmdParameters=config_overrides
-{more}
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=1000 State=UNKNOWN
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 PartitionName=main Nodes=ALL Default=YES MaxTime=2:00:00 DefaultTime=30 PriorityTier=1
 PartitionName=cheap Nodes=ALL MaxTime=2:00:00 PriorityTier=1 PreemptMode=CANCEL
 PartitionName=urgent Nodes=ALL MaxTime=2:00:00 PriorityTier=9
+"""
+
+ACCOUNTING = """
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/socket
+DbdHost=localhost
+DbdAddr=127.0.0.1
+DbdPort={port}
+SlurmUser=root
+PidFile={folder}/slurmdbd.pid
+StorageType=accounting_storage/mysql
+StorageHost=127.0.0.1
+StoragePort={database_port}
+StorageUser=slurm
+StoragePass=slurm
 """
 
 
@@ -73,15 +87,17 @@ class Slurm:
     """The daemons and their folder, all of it temporary and on private ports."""
 
     def __init__(self, find: Callable[[str], str], more: str = "") -> None:
-        self._paths = {name: find(name) for name in ("munged", "slurmctld", "slurmd", "sbatch", "scontrol")}
+        self._find = find
+        for name in ("munged", "slurmctld", "slurmd", "sbatch"):
+            find(name)
         self.folder = Path(tempfile.mkdtemp(prefix="boshnas-slurm-"))
         self.folder.chmod(0o755)
         self.host = socket.gethostname().split(".")[0]
         self.config = self.folder / "slurm.conf"
         controller_port, node_port = free_ports(2)
         self.config.write_text(
-            CONFIGURATION.format(
-                host=self.host, folder=self.folder, controller_port=controller_port, node_port=node_port, more=more
+            (CONFIGURATION + more).format(
+                host=self.host, folder=self.folder, controller_port=controller_port, node_port=node_port
             )
         )
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
@@ -91,6 +107,7 @@ class Slurm:
         for name in ("state", "spool"):
             (self.folder / name).mkdir(exist_ok=True)
         self._start_munge()
+        self._start_accounting()
         self.start_controller()
         self._daemon("slurmd", "-D", "-f", str(self.config))
         self.revive_node()
@@ -155,6 +172,9 @@ class Slurm:
         """The end of a daemon's log."""
         return (self.folder / f"{name}.log").read_text(errors="replace")[-3000:]
 
+    def _start_accounting(self) -> None:
+        """There is none."""
+
     def _start_munge(self) -> None:
         """munged refuses to run as root, and to keep its files where others may write."""
         user = pwd.getpwnam("munge")
@@ -172,7 +192,7 @@ class Slurm:
     def _daemon(self, name: str, *words: str, user: int | None = None) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             self._daemons[name] = subprocess.Popen(
-                [self._paths[name], *words],
+                [self._find(name), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -191,17 +211,75 @@ class Slurm:
             daemon.wait()
 
 
-@pytest.fixture(scope="session")
-def running_slurm(require: Callable[[str], str]) -> Iterator[Slurm]:
-    """Started once for all tests."""
+class AccountedSlurm(Slurm):
+    """With slurmdbd and a database of its own."""
+
+    def __init__(self, find: Callable[[str], str]) -> None:
+        self._port, self._database_port = free_ports(2)
+        for name in ("slurmdbd", "mariadbd", "mariadb-install-db"):
+            find(name)
+        super().__init__(
+            find,
+            "AccountingStorageType=accounting_storage/slurmdbd\n"
+            f"AccountingStorageHost=127.0.0.1\nAccountingStoragePort={self._port}\nAccountingStoragePass={{folder}}/munge/socket\nJobAcctGatherType=jobacct_gather/none",
+        )
+
+    def _start_accounting(self) -> None:
+        self._start_database()
+        config = self.folder / "slurmdbd.conf"
+        config.touch(mode=0o600)
+        config.write_text(
+            ACCOUNTING.format(folder=self.folder, port=self._port, database_port=self._database_port), encoding="utf-8"
+        )
+        self._daemon("slurmdbd", "-D")
+        assert wait_until(lambda: self.run("sacctmgr", "--noheader", "list", "cluster").returncode == 0), self.log(
+            "slurmdbd"
+        )
+        self.run("sacctmgr", "--immediate", "add", "cluster", "boshnas")
+
+    def _start_database(self) -> None:
+        data, start = self.folder / "data", self.folder / "start.sql"
+        subprocess.run(
+            [self._find("mariadb-install-db"), "--no-defaults", "--user=mysql", f"--datadir={data}"],
+            check=True,
+            capture_output=True,
+        )
+        start.write_text("CREATE USER slurm@localhost IDENTIFIED BY 'slurm';\nGRANT ALL ON *.* TO slurm@localhost;\n")
+        user = pwd.getpwnam("mysql")
+        options = {
+            "datadir": data,
+            "socket": data / "socket",
+            "pid-file": data / "pid",
+            "port": self._database_port,
+            "bind-address": "127.0.0.1",
+            "init-file": start,
+        }
+        words = [f"--{name}={value}" for name, value in options.items()]
+        self._daemon("mariadbd", "--no-defaults", *words, user=user.pw_uid)
+        assert wait_until((data / "socket").exists), self.log("mariadbd")
+
+
+def running(kind: type[Slurm], find: Callable[[str], str]) -> Iterator[Slurm]:
     if os.geteuid() != 0:
         pytest.skip("the tests of SLURM start its daemons, which takes root")
-    slurm = Slurm(require)
+    slurm = kind(find)
     try:
         slurm.start()
         yield slurm
     finally:
         slurm.stop()
+
+
+@pytest.fixture(scope="session")
+def running_slurm(require: Callable[[str], str]) -> Iterator[Slurm]:
+    """Started once for all tests."""
+    yield from running(Slurm, require)
+
+
+@pytest.fixture(scope="session")
+def running_accounted_slurm(require: Callable[[str], str]) -> Iterator[Slurm]:
+    """Started once for all tests."""
+    yield from running(AccountedSlurm, require)
 
 
 @pytest.fixture
@@ -210,3 +288,11 @@ def slurm(running_slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slu
     monkeypatch.setenv("SLURM_CONF", str(running_slurm.config))
     yield running_slurm
     running_slurm.clear()
+
+
+@pytest.fixture
+def accounted_slurm(running_accounted_slurm: Slurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]:
+    """The same with accounting."""
+    monkeypatch.setenv("SLURM_CONF", str(running_accounted_slurm.config))
+    yield running_accounted_slurm
+    running_accounted_slurm.clear()
