@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests marked `cluster` start, on Debian: SLURM with its authentication, and PostgreSQL.
-# Nothing of it is configured or left running by this script: the tests start their own on private ports and folders.
+# Installs what the tests marked `cluster` start, on Debian: SLURM with its authentication and accounting, and
+# PostgreSQL. The tests start their own of each, on private ports and in private folders.
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq

@@ -14,7 +14,7 @@ from boshnas.job import STARTED_FILE
 
 SCRIPT_FILE = "slurm.sh"
 # The storage's URL may hold a password; a job outlives its driver.
-_KEPT_HERE = ("BOSHNAS_STORAGE", DRIVER_PID_VARIABLE, "SBATCH_ARRAY_INX", "SBATCH_WAIT", "SLURM_ARRAY_TASK_ID")
+_KEPT_HERE = frozenset({"BOSHNAS_STORAGE", DRIVER_PID_VARIABLE, "SBATCH_ARRAY_INX", "SBATCH_WAIT"})
 
 
 def name_prefix(run_folder: Path) -> str:
@@ -61,8 +61,9 @@ def environment() -> dict[str, str]:
 
     A search that is itself a job of SLURM must not hand on what SLURM says of that job.
     """
+    dropped = _KEPT_HERE | ({"CUDA_VISIBLE_DEVICES"} if "SLURM_JOB_ID" in os.environ else set())
     return {
         name: value
         for name, value in os.environ.items()
-        if name not in _KEPT_HERE and (not name.startswith("SLURM_") or name in ("SLURM_CONF", "SLURM_CLUSTERS"))
+        if name not in dropped and (not name.startswith("SLURM_") or name in ("SLURM_CONF", "SLURM_CLUSTERS"))
     }

@@ -178,6 +178,8 @@ def test_the_environment_is_handed_on_without_secrets(
     monkeypatch.setenv("BOSHNAS_DRIVER_PID", "1")
     monkeypatch.setenv("SBATCH_ARRAY_INX", "0-3")
     monkeypatch.setenv("SLURM_MEM_PER_NODE", "1")
+    monkeypatch.setenv("SLURM_JOB_ID", "1")  # the search itself runs as a job
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
     monkeypatch.setenv("OF_MINE", "several\nlines")
     settings = FAST.model_copy(update={"cpus_per_task": 2, "setup": ["export GREETING='hello world'", "cd /"]})
     with SlurmExecutor(command, settings, tmp_path) as executor:
@@ -187,6 +189,7 @@ def test_the_environment_is_handed_on_without_secrets(
     assert "BOSHNAS_STORAGE" not in environment
     assert "BOSHNAS_DRIVER_PID" not in environment
     assert "SLURM_MEM_PER_NODE" not in environment
+    assert environment.get("CUDA_VISIBLE_DEVICES") != "5"
     assert environment["OF_MINE"] == "several\nlines"
     assert (environment["OMP_NUM_THREADS"], environment["TOKENIZERS_PARALLELISM"]) == ("2", "false")
     assert (environment["GREETING"], environment["cwd"]) == ("hello world", "/")
