@@ -186,6 +186,20 @@ def test_a_result_may_come_late(fake: Fake):
         assert outcome(executor) == result
 
 
+def test_a_job_that_slurm_begins_anew_within_the_grace_has_not_failed(fake: Fake, monkeypatch: pytest.MonkeyPatch):
+    now = [100.0]
+    monkeypatch.setattr("boshnas.executors.slurm.executor.time", SimpleNamespace(monotonic=lambda: now[0]))
+    settings = QUICK.model_copy(update={"grace_seconds": 60.0})
+    with SlurmExecutor(["true", "{job}"], settings, fake.folder) as executor:
+        submit(executor, fake)
+        for state in ("NODE_FAIL", "PENDING", "NODE_FAIL"):
+            now[0] += 50.0
+            fake.queue(f"12|{state}|None|0")
+            assert executor.poll() == []
+        now[0] += 60.0
+        assert outcome(executor, num_polls=1).status is Status.NODE_FAILED
+
+
 def test_a_deleted_job_folder_is_no_end_of_the_search(fake: Fake, executor: SlurmExecutor):
     submit(executor, fake)
     fake.queue("12|RUNNING|None|0")
@@ -354,7 +368,7 @@ def test_a_limit_on_waiting_jobs_passes(fake: Fake, executor: SlurmExecutor, cap
     fake.say("sbatch", "13;cluster")
     executor.poll()
     fake.queue("13|CANCELLED|None|0")
-    assert "SLURM job 13" in (outcome(executor).error or "")
+    assert "SLURM job 13: " in (outcome(executor).error or "")
 
 
 def test_what_sbatch_took_without_telling_is_ended_with_the_search(fake: Fake):

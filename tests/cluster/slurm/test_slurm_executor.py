@@ -4,11 +4,11 @@ import json
 import logging
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,8 @@ def results_of(executor: SlurmExecutor, count: int, limit_s: float = LIMIT_S) ->
 
 
 def started(folder: Path) -> bool:
-    return (folder / STARTED_FILE).exists() and "begun" in (folder / LOG_FILE).read_text()
+    log = folder / LOG_FILE
+    return (folder / STARTED_FILE).exists() and log.exists() and "begun" in log.read_text()
 
 
 def slurm_id(folder: Path) -> str:
@@ -345,8 +346,12 @@ def test_a_job_with_a_result_that_does_not_end_is_ended(
 # The search or SLURM itself ends
 
 
-def drive(tmp_path: Path, command: list[str], count: int, dies_at_id: bool) -> subprocess.Popen[bytes]:
-    """A search of its own process; it may kill itself between sbatch and the file with SLURM's id."""
+@contextmanager
+def drive(tmp_path: Path, command: list[str], count: int, dies_at_id: bool) -> Iterator[subprocess.Popen[bytes]]:
+    """A search in a process of its own, killed at the end.
+
+    It may kill itself between sbatch and the file with SLURM's id.
+    """
     code = f"""
 import os, pathlib, sys, time
 from boshnas.executors import SlurmExecutor, SlurmSettings
@@ -364,7 +369,11 @@ while True:
     time.sleep(0.05)
 """
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-c", code], env=environment)
+    with subprocess.Popen([sys.executable, "-c", code], env=environment) as driver:
+        try:
+            yield driver
+        finally:
+            driver.kill()
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -387,7 +396,8 @@ def test_jobs_of_a_killed_search_are_taken_over(
     with drive(tmp_path, command, count, dies_at_id) as driver:
         if not dies_at_id:
             wait_until(lambda: all(map(started, folders)))
-            driver.send_signal(signal.SIGKILL)
+        else:
+            driver.wait(LIMIT_S)
     wait_until(lambda: all(map(started, folders)))
     assert (folders[0] / ID_FILE).exists() is not dies_at_id
     before = names(slurm)
@@ -405,10 +415,9 @@ def test_jobs_of_a_killed_search_are_taken_over(
 
 
 def test_orphans_are_ended(slurm: Any, tmp_path: Path, command: list[str], caplog: pytest.LogCaptureFixture):
-    with drive(tmp_path, command, 2, dies_at_id=False) as driver:
+    with drive(tmp_path, command, 2, dies_at_id=False):
         folders = [job_folder(tmp_path, number) for number in range(2)]
         wait_until(lambda: all(map(started, folders)))
-        driver.send_signal(signal.SIGKILL)
     first, second = map(slurm_id, folders)
     write_model(folders[1] / JOB_FILE, make_job(1, attempt=2, waits=True))  # the second has failed since
     other = slurm.run("sbatch", "--parsable", "--job-name=not-ours", "--output=/dev/null", "--wrap", "sleep 60")
