@@ -42,7 +42,9 @@ def main() -> None:
 | failed | 0 | {0 if ran.returncode == 0 else ran.stdout[-2000:]} |
 | seconds | | {seconds:.0f} |
 """
-    outcome.publish("Files that are not what they should be", ["hypothesis", "pydantic", "optuna"], "", body, arguments.out)
+    outcome.publish(
+        "Files that are not what they should be", ["hypothesis", "pydantic", "optuna"], "", body, arguments.out
+    )
     sys.exit(ran.returncode or (0 if passing >= arguments.cases else 1))
 
 

@@ -6,11 +6,14 @@ from boshnas.executors.inprocess import InProcessExecutor
 from boshnas.executors.local import LocalExecutor, num_cores
 from boshnas.executors.lock import run_lock
 from boshnas.executors.orphan import exit_with_driver
+from boshnas.executors.slurm import SlurmExecutor, SlurmSettings
 
 __all__ = [
     "Executor",
     "InProcessExecutor",
     "LocalExecutor",
+    "SlurmExecutor",
+    "SlurmSettings",
     "exit_with_driver",
     "num_cores",
     "run_lock",

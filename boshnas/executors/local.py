@@ -21,7 +21,7 @@ from boshnas.executors.outcome import LOG_FILE, ended_result, failed_result
 from boshnas.job import RESULT_FILE, STARTED_FILE, Job, Result, read_model, write_model
 from boshnas.trial import Status
 
-_THREAD_VARIABLES = (
+THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -180,7 +180,7 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
 
     def _environment(self, slot: int) -> dict[str, str]:
         environment = dict(os.environ)
-        environment.update(dict.fromkeys(_THREAD_VARIABLES, str(self._num_threads)))
+        environment.update(dict.fromkeys(THREAD_VARIABLES, str(self._num_threads)))
         environment["TOKENIZERS_PARALLELISM"] = "false"
         environment[DRIVER_PID_VARIABLE] = str(os.getpid())
         if self._gpus:

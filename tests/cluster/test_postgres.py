@@ -19,13 +19,16 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+from search_fakes import FakeView
 
 from boshnas.baselines import RandomSearcher
 from boshnas.errors import InputError
 from boshnas.job import Job, Result
-from boshnas.loop import Candidate, Loop, Plan
+from boshnas.loop import Loop
+from boshnas.plan import Plan
 from boshnas.pool import Pool
 from boshnas.run import main
+from boshnas.source import Candidate
 from boshnas.store import SCHEMA_NUMBER, Database, Store, UnavailableError
 from boshnas.store.location import PostgresStudy
 from boshnas.trial import Attempt, Decision, Proposal, Status, Trial
@@ -505,21 +508,13 @@ class Source:
         return None
 
 
-class View:
-    def started(self, trial: Trial) -> None: ...
-
-    def ended(self, trial: Trial) -> None: ...
-
-    def tick(self, running: object) -> None: ...
-
-
 def test_a_search_survives_a_restart_in_its_middle(
     server: Server, study: PostgresStudy, store: Store, told: Told, tmp_path: Path
 ):
     ids = [f"arch{row}" for row in range(12)]
     searcher = RandomSearcher(Pool(ids, np.eye(12)), None, seed=0, num_initial=2)
     plan = Plan(level_budgets=(8,), baselines=(), seed=0, settings={}, synchronous=False, deadline=None, max_failures=0)
-    assert Loop(plan, store, searcher, Source(ids), Executor(server), tmp_path, View()).run() is None
+    assert Loop(plan, store, searcher, Source(ids), Executor(server), tmp_path, FakeView()).run() is None
     assert_waited_once(told)
     trials = stored(study)
     assert trials == store.trials()
