@@ -13,9 +13,9 @@ import pytest
 
 from boshnas.errors import InputError
 from boshnas.executors import LocalExecutor, exit_with_driver, visible_gpus
-from boshnas.executors.outcome import LOG_FILE, LOG_TAIL_LINES, ended_result
 from boshnas.executors.gpus import _listed
 from boshnas.executors.orphan import DRIVER_PID_VARIABLE, ORPHAN_EXIT_CODE
+from boshnas.executors.outcome import LOG_FILE, LOG_TAIL_LINES, ended_result
 from boshnas.job import JOB_FILE, RESULT_FILE, Job, Result, write_model
 from boshnas.trial import Status
 

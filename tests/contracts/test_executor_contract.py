@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from boshnas.executors import Executor, LocalExecutor
+from boshnas.executors.ray.executor import RayExecutor
+from boshnas.executors.ray.settings import RaySettings
 from boshnas.job import JOB_FILE, RESULT_FILE, Job, Result, read_model, write_model
 from boshnas.trial import Status
 
@@ -30,19 +32,26 @@ if action == "score":
 """
 NUM_SLOTS = 2
 
-Make = Callable[[Path], Executor]
+Make = Callable[[Path, pytest.FixtureRequest], Executor]
 
 
-def make_local(worker: Path) -> Executor:
+def make_local(worker: Path, request: pytest.FixtureRequest) -> Executor:
     return LocalExecutor([sys.executable, "-S", str(worker), "{job}"], num_slots=NUM_SLOTS, grace_s=1.0)
 
 
-@pytest.fixture(params=[make_local], ids=["local"])
+def make_ray(worker: Path, request: pytest.FixtureRequest) -> Executor:
+    settings = RaySettings(
+        address=request.getfixturevalue("ray_cluster"), num_cpus=0.5, max_retries=0, max_in_flight=NUM_SLOTS
+    )
+    return RayExecutor([sys.executable, "-S", str(worker), "{job}"], settings, worker.parent, grace_s=1.0)
+
+
+@pytest.fixture(params=[make_local, pytest.param(make_ray, marks=pytest.mark.cluster)])
 def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Executor]:
     worker = tmp_path / "worker.py"
     worker.write_text(WORKER)
     make: Make = request.param
-    with make(worker) as executor:
+    with make(worker, request) as executor:
         yield executor
 
 
@@ -50,7 +59,7 @@ def make_job(number: int = 0, action: str = "score") -> Job:
     return Job(number=number, id=f"arch{number}", architecture={"l": 2}, seed=7, settings={"action": action})
 
 
-def wait_for(executor: Executor, count: int, limit_s: float = 8.0) -> list[Result]:
+def wait_for(executor: Executor, count: int, limit_s: float = 30.0) -> list[Result]:
     results: list[Result] = []
     deadline = time.monotonic() + limit_s
     while len(results) < count and time.monotonic() < deadline:
