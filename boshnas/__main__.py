@@ -6,6 +6,7 @@ _COMMANDS = """Commands, each with --help:
   python -m boshnas.run     search a design space to an exported model, or a table of architectures
   python -m boshnas.bench   search methods side by side on a measured table
   python -m boshnas.export  an architecture of a run as a Hugging Face model
+  python -m boshnas.doctor  whether a machine or a cluster is fit for a search, with a remedy a line
 """
 
 

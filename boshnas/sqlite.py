@@ -87,7 +87,7 @@ def open_storage(path: Path) -> optuna.storages.RDBStorage:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
-    wanted = "DELETE" if _on_network_disk(path) else "WAL"
+    wanted = "DELETE" if on_network_disk(path) else "WAL"
     # Refused while others have the file open, and by some disks: the mode that it has serves too.
     with suppress(sqlite3.OperationalError):
         connection.execute(f"PRAGMA journal_mode={wanted}")
@@ -97,7 +97,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _on_network_disk(path: Path) -> bool:
+def on_network_disk(path: Path) -> bool:
     """Whether the file lies on a disk that other machines share; False where that cannot be told."""
     try:
         mounts = [line.split()[1:3] for line in _MOUNTS.read_text(errors="replace").splitlines()]

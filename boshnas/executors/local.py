@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+
 from boshnas.errors import InputError
 from boshnas.executors.base import ProcessExecutor, Run
 from boshnas.executors.orphan import DRIVER_PID_VARIABLE
@@ -29,6 +31,26 @@ class _LocalRun(Run):
     process: subprocess.Popen[bytes]
     deadline: float
     timed_out: bool = False
+
+
+class LocalSettings(BaseModel):
+    """How evaluations share this machine.
+
+    Attributes:
+        num_slots: Evaluations at a time; None: the search decides.
+        gpus: Values for CUDA_VISIBLE_DEVICES, dealt out to the slots in turn; None: those that are there.
+        num_threads: Of each evaluation; None: the cores divided by the slots.
+        time_limit_s: Longest run of one evaluation, in seconds; None: no limit.
+        memory_gib: Most memory of one evaluation with all its processes, in GiB; None: no limit.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True)
+
+    num_slots: PositiveInt | None = None
+    gpus: tuple[str, ...] | None = None
+    num_threads: PositiveInt | None = None
+    time_limit_s: PositiveFloat | None = None
+    memory_gib: PositiveFloat | None = None
 
 
 class LocalExecutor(ProcessExecutor[_LocalRun]):

@@ -69,6 +69,8 @@ def _start() -> Any:
         "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token"),
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # the only switch to loopback that there is
         "RAY_USAGE_STATS_ENABLED": "0",
+        # Ray's own watch over memory knows nothing of the children of its workers and would end the keeper, too.
+        "RAY_memory_monitor_refresh_ms": "0",
     }
     own = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
     return _init("local", changes, own)

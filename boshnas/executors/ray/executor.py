@@ -172,7 +172,7 @@ class RayExecutor(ProcessExecutor[Run]):
                 self._answer = None
         except self._ray.exceptions.ActorUnavailableError:
             self._answer = None  # the network: it is asked again
-        except self._ray.exceptions.RayActorError as error:
+        except self._ray.exceptions.RayError as error:  # dead by itself, with its node, or for want of memory there
             self._replace_keeper(str(error))
             return
         if self._answer is None:
