@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
 from boshnas.errors import InputError
 from boshnas.executors.base import ProcessExecutor, Run
+from boshnas.executors.memory import PROC, session_bytes
 from boshnas.executors.orphan import DRIVER_PID_VARIABLE
 from boshnas.executors.outcome import LOG_FILE, ended_result, failed_result
 from boshnas.executors.threads import thread_environment
@@ -20,6 +21,8 @@ from boshnas.job import RESULT_FILE, STARTED_FILE, Job, Result
 from boshnas.trial import Status
 
 _WAIT_INTERVAL_S = 0.02
+_LOOK_INTERVAL_S = 1.0
+_GIB = 2**30
 _logger = logging.getLogger(__name__)
 
 
@@ -31,6 +34,7 @@ class _LocalRun(Run):
     process: subprocess.Popen[bytes]
     deadline: float
     timed_out: bool = False
+    too_large: bool = False
 
 
 class LocalSettings(BaseModel):
@@ -64,10 +68,12 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
         gpus: Values for CUDA_VISIBLE_DEVICES, dealt out to the slots in turn; empty leaves the variable alone.
         num_threads: Of each worker; by default the cores divided by the slots.
         timeout_s: Longest run of one job, in seconds; None for no limit.
+        memory_gib: Most memory of one job with all its processes, in GiB, looked at every second; None for no limit.
         grace_s: Between the polite and the final signal of `close`, in seconds.
 
     Raises:
-        InputError: If a number is not positive or the command is empty or without `{job}`.
+        InputError: If a number is not positive, the command is empty or without `{job}`, or memory cannot be limited on
+            this machine.
     """
 
     def __init__(
@@ -78,15 +84,20 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
         gpus: Sequence[str] = (),
         num_threads: int | None = None,
         timeout_s: float | None = None,
+        memory_gib: float | None = None,
         grace_s: float = 5.0,
     ) -> None:
         super().__init__(command, num_slots)
-        for name, value in (("num_threads", num_threads), ("timeout_s", timeout_s)):
+        for name, value in (("num_threads", num_threads), ("timeout_s", timeout_s), ("memory_gib", memory_gib)):
             if value is not None and not value > 0:
                 raise InputError(f"LocalExecutor: {name} must be positive, got {value!r}. Give more than 0.")
+        if memory_gib is not None and not PROC.is_dir():
+            raise InputError(f"LocalExecutor: memory_gib must be on a Linux machine, got {memory_gib!r}. Leave it out.")
         self._gpus = list(gpus)
         self._num_threads = num_threads or max(1, _num_cores() // num_slots)
         self._timeout_s = float("inf") if timeout_s is None else timeout_s
+        self._memory_gib = memory_gib
+        self._next_look = 0.0
         self._grace_s = grace_s
 
     def _start(self, job: Job, folder: Path) -> _LocalRun:
@@ -96,6 +107,17 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
         return _LocalRun(
             job=job, folder=folder, slot=slot, process=process, deadline=time.monotonic() + self._timeout_s
         )
+
+    def _refresh(self) -> None:
+        """End what takes too much memory; told later, once it is dead."""
+        if self._memory_gib is None or time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + _LOOK_INTERVAL_S
+        sizes = session_bytes({run.process.pid for run in self._running.values()})
+        for run in self._running.values():
+            if sizes.get(run.process.pid, 0) > self._memory_gib * _GIB:
+                run.too_large = True
+                _signal_group(run, signal.SIGKILL)
 
     def _outcome(self, run: _LocalRun) -> Result | None:
         returncode = run.process.poll()
@@ -143,6 +165,9 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
         if run.timed_out and not (run.folder / RESULT_FILE).exists():
             reason = f"The worker was ended after {self._timeout_s:g} seconds, the time limit of one evaluation."
             return failed_result(run.job, run.folder, Status.TIMED_OUT, reason)
+        if run.too_large and not (run.folder / RESULT_FILE).exists():
+            reason = f"The worker was ended: it took more than {self._memory_gib:g} GiB, the limit of one evaluation."
+            return failed_result(run.job, run.folder, Status.OUT_OF_MEMORY, reason)
         return ended_result(run.job, run.folder, returncode)
 
 

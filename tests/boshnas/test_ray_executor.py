@@ -32,7 +32,7 @@ NODES: list[Mapping[str, float]] = [{"CPU": 8, "memory": 16 * GIB}, {"CPU": 4, "
         ({"max_in_flight": 0}, "greater than 0"),
         ({"max_retries": -1}, "greater than or equal to 0"),
         ({"address": "ray://head:10001"}, "must be 'auto' or HOST:PORT"),
-        ({"adres": "auto"}, "Extra inputs are not permitted"),
+        ({"addresses": "auto"}, "Extra inputs are not permitted"),
     ],
 )
 def test_wrong_settings_are_refused(asked: dict[str, object], message: str):

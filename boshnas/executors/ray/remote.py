@@ -1,8 +1,8 @@
 """What runs inside a Ray cluster.
 
-It is sent there by value, so that Ray's own Python on the nodes need not find this package; all else that is sent either
-way is plain values. The keeper is an actor that no search process owns: the tasks that it starts outlive a search that is killed, and
-the resumed one finds it by its name.
+It is sent there by value, so that Ray's own Python on the nodes need not find this package; all else that is sent is
+plain values. The keeper is an actor that no search process owns: the tasks that it starts outlive a search that is
+killed, and the resumed one finds it by its name.
 """
 
 import os
