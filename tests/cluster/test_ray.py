@@ -1,5 +1,6 @@
 """Evaluations through a real Ray: what is killed, what never fits, and a search that goes on."""
 
+import importlib.metadata
 import json
 import os
 import secrets
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from packaging.version import Version
 
 from boshnas.baselines import RandomSearcher
 from boshnas.errors import InputError
@@ -170,6 +172,46 @@ def test_a_dead_keeper_is_told_and_replaced(executor: RayExecutor, tmp_path: Pat
     assert next_result(executor) == finished(1)
 
 
+@pytest.fixture
+def large_node(ray_cluster: str) -> Iterator[psutil.Process]:
+    """A second node, with eight cores."""
+    options = f"--address {ray_cluster} --block --num-cpus 8 --num-gpus 0 --object-store-memory {100 * 2**20}".split()
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", *options]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        node = psutil.Process(process.pid)
+        assert wait_until(lambda: any(child.name() == "raylet" for child in node.children()))
+        yield node
+        for child in [*node.children(recursive=True), node]:
+            child.kill()
+
+
+def test_a_dead_node_is_told(
+    command: list[str],
+    settings: RaySettings,
+    tmp_path: Path,
+    large_node: psutil.Process,
+    capfd: pytest.CaptureFixture[str],
+):
+    large = settings.model_copy(update={"num_cpus": 6, "max_retries": 0})
+
+    def has_joined() -> bool:
+        try:
+            return RayExecutor(command, large, tmp_path).close() is None
+        except InputError:
+            return False
+
+    assert wait_until(has_joined)
+    with RayExecutor(command, large, tmp_path) as executor:
+        executor.submit(make_job(), tmp_path / "0")
+        ((_, worker, child),) = starts(tmp_path / "0")
+        next(process for process in large_node.children() if process.name() == "raylet").kill()
+        result = next_result(executor)
+    assert result.status is Status.NODE_FAILED
+    assert "keeper" not in (result.error or "")
+    assert wait_until(lambda: gone(worker) and gone(child))
+    assert capfd.readouterr().out == ""
+
+
 @pytest.mark.parametrize("how", ["cancel", "close"])
 def test_cancel_and_close_end_all_processes(executor: RayExecutor, tmp_path: Path, how: str):
     executor.submit(make_job(), tmp_path / "0")
@@ -211,6 +253,8 @@ def test_a_second_connection_of_one_process_is_refused(
 def test_the_wrong_token_is_told(
     command: list[str], settings: RaySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    if Version(importlib.metadata.version("ray")) < Version("2.52"):
+        pytest.skip("this Ray knows no tokens")
     monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
     with pytest.raises(InputError, match="wants another token. Set RAY_AUTH_TOKEN"):
         RayExecutor(command, settings, tmp_path)
@@ -238,9 +282,8 @@ def start_driver(
     """A search process that finds out by itself that the cluster wants a token."""
     words = [str(folder), json.dumps(command), settings.model_dump_json(), str(num_jobs)]
     inherited = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_MODE"}
-    return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, *words], env=inherited | {"PYTHONPATH": str(ROOT)} | environment
-    )
+    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)]))
+    return subprocess.Popen([sys.executable, "-c", DRIVER, *words], env=inherited | {"PYTHONPATH": path} | environment)
 
 
 def test_jobs_of_a_killed_driver_are_found_again(command: list[str], settings: RaySettings, tmp_path: Path):

@@ -28,6 +28,8 @@ _QUIET: dict[str, Any] = {
     "configure_logging": False,
     "log_to_driver": False,
 }
+# Else Ray prints the logs of nodes that die on standard output, whatever it is told about logs.
+_SILENT = {"RAY_DEDUP_LOGS_SKIP_REGEX": "."}
 # Joins a cluster in a process of its own: one that does not answer would hold the search for minutes, or end it.
 _PROBE = (
     "import sys, ray\n"
@@ -64,6 +66,7 @@ def connect(settings: RaySettings) -> Any:
 def _start() -> Any:
     """Start Ray here: it listens on 127.0.0.1, tells nobody, and knows no address of a store."""
     changes = {
+        **_SILENT,
         "BOSHNAS_STORAGE": None,
         "RAY_ADDRESS": None,
         "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "token"),
@@ -79,7 +82,7 @@ def _start() -> Any:
 def _join(address: str) -> Any:
     """Join a cluster that runs, with the token that it asks for."""
     _check_port(address)
-    changes: dict[str, str | None] = {}
+    changes: dict[str, str | None] = dict(_SILENT)
     said = _probe(address, changes)
     if _AUTHENTICATION in said and "RAY_AUTH_MODE" not in os.environ:
         # Ray asks for a token only where it is told to; where the cluster wants one, the user's own is tried.

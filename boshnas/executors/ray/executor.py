@@ -102,7 +102,8 @@ class RayExecutor(ProcessExecutor[Run]):
 
         self._ray.cloudpickle.register_pickle_by_value(remote)
         # Where the head of the cluster ends, so does all else.
-        heads = [node["NodeID"] for node in self._ray.nodes() if "node:__internal_head__" in node["Resources"]]
+        nodes = [node for node in self._ray.nodes() if node["Alive"]]
+        heads = [node["NodeID"] for node in nodes if "node:__internal_head__" in node["Resources"]]
         strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         return (
             self._ray.remote(remote.Keeper)
@@ -113,7 +114,8 @@ class RayExecutor(ProcessExecutor[Run]):
                 get_if_exists=True,
                 num_cpus=0,
                 max_restarts=0,
-                scheduling_strategy=strategy(heads[0], soft=True) if heads else "DEFAULT",
+                # `soft` would leave it to chance.
+                scheduling_strategy=strategy(heads[0], soft=False) if heads else "DEFAULT",
                 # An evaluation without enough memory is tried again by the search, with half the batch; Ray would
                 # repeat it as it is, without end.
                 runtime_env={"env_vars": {"RAY_task_oom_retries": "0"}},
