@@ -35,7 +35,7 @@ def check_ray(settings: RaySettings) -> Iterator[Check]:
         nodes = node_resources(ray)
         num_cpus, num_gpus = (sum(node.get(name, 0) for node in nodes) for name in ("CPU", "GPU"))
         where = "started here, and ended again" if settings.address is None else settings.address
-        size = f"{len(nodes)} nodes with {num_cpus:g} cores and {num_gpus:g} GPUs"
+        size = f"nodes {len(nodes)}, cores {num_cpus:g}, GPUs {num_gpus:g}"
         yield ok("ray cluster", f"{where}: {size}")
         yield ok("ray resources", f"{num_fitting(settings, nodes)} evaluations at a time fit")
     except InputError as error:

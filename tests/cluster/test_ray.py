@@ -159,8 +159,9 @@ def test_a_program_that_is_not_there_is_bad_input(settings: RaySettings, tmp_pat
 
 def test_a_dead_keeper_is_told_and_replaced(executor: RayExecutor, tmp_path: Path):
     executor.submit(make_job(0), tmp_path / "0")
-    ((_, worker, child),) = starts(tmp_path / "0")
-    (keeper,) = [p for p in psutil.process_iter() if p.name().startswith("ray::Keeper")]
+    ((ray_worker, worker, child),) = starts(tmp_path / "0")
+    raylet = psutil.Process(ray_worker).ppid()
+    (keeper,) = [p for p in psutil.Process(raylet).children() if p.name().startswith("ray::Keeper")]
     keeper.kill()
     result = next_result(executor)
     assert result.status is Status.NODE_FAILED

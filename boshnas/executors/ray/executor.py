@@ -184,7 +184,10 @@ class RayExecutor(ProcessExecutor[Run]):
     def _replace_keeper(self, said: str) -> None:
         """What the keeper had started has ended with it."""
         _logger.warning("The keeper of this run in the Ray cluster is gone; its evaluations have failed.")
-        gone = (["ActorDiedError"], f"the keeper of this run died: {said.strip().splitlines()[0]}")
+        gone = (
+            ["ActorDiedError"],
+            f"the keeper of this run died: {(said.strip() or 'no reason given').splitlines()[0]}",
+        )
         self._ended = {str(run.folder.resolve()): gone for run in self._running.values()}
         self._left = {}
         self._answer = None
