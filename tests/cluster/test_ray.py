@@ -18,6 +18,7 @@ from packaging.version import Version
 
 from boshnas.baselines import RandomSearcher
 from boshnas.errors import InputError
+from boshnas.executors.ray.cluster import connect, node_resources
 from boshnas.executors.ray.executor import RayExecutor
 from boshnas.executors.ray.settings import RaySettings
 from boshnas.job import RESULT_FILE, STARTED_FILE, Job, Progress, Result
@@ -44,6 +45,15 @@ result = {"number": job["number"], "id": job["id"], "status": "finished", "score
 (path.parent / "part").write_text(json.dumps(result))
 (path.parent / "part").rename(path.parent / "result.json")
 """
+
+
+@pytest.fixture(autouse=True)
+def left_alone() -> Iterator[None]:
+    """Every test leaves this process without a connection: Ray would make one by itself where it is asked anything."""
+    yield
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        sys.modules["ray"].shutdown()
+        pytest.fail("the connection to Ray is still there")
 
 
 @pytest.fixture
@@ -174,16 +184,25 @@ def test_a_dead_keeper_is_told_and_replaced(executor: RayExecutor, tmp_path: Pat
 
 
 @pytest.fixture
-def large_node(ray_cluster: str) -> Iterator[psutil.Process]:
+def large_node(settings: RaySettings) -> Iterator[psutil.Process]:
     """A second node, with eight cores."""
-    options = f"--address {ray_cluster} --block --num-cpus 8 --num-gpus 0 --object-store-memory {100 * 2**20}".split()
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", *options]
+    options = f"--address {settings.address} --block --num-cpus 8 --num-gpus 0 --object-store-memory {100 * 2**20}"
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", *options.split()]
+
+    def is_up() -> bool:
+        ray = connect(settings)
+        try:
+            return any(node["CPU"] == 8 for node in node_resources(ray))
+        finally:
+            ray.shutdown()
+
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         node = psutil.Process(process.pid)
-        assert wait_until(lambda: any(child.name() == "raylet" for child in node.children()))
+        assert wait_until(is_up)
         yield node
         for child in [*node.children(recursive=True), node]:
             child.kill()
+    assert wait_until(lambda: not is_up())
 
 
 def test_a_dead_node_is_told(
@@ -194,14 +213,6 @@ def test_a_dead_node_is_told(
     capfd: pytest.CaptureFixture[str],
 ):
     large = settings.model_copy(update={"num_cpus": 6, "max_retries": 0})
-
-    def has_joined() -> bool:
-        try:
-            return RayExecutor(command, large, tmp_path).close() is None
-        except InputError:
-            return False
-
-    assert wait_until(has_joined)
     with RayExecutor(command, large, tmp_path) as executor:
         executor.submit(make_job(), tmp_path / "0")
         ((_, worker, child),) = starts(tmp_path / "0")

@@ -70,7 +70,7 @@ class RayExecutor(ProcessExecutor[Run]):
             self._num_slots = settings.max_in_flight or fitting
             self._keeper = self._make_keeper()
             self._left = self._get(self._keeper.jobs.remote())
-        except self._ray.exceptions.RayError as error:
+        except (self._ray.exceptions.RayError, OSError) as error:
             self._ray.shutdown()
             said = " ".join(str(error).split())[:300]
             raise InputError(
