@@ -2,6 +2,7 @@
 
 import secrets
 import shlex
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +22,15 @@ def check_slurm(partition: str | None) -> Iterator[Check]:
     Args:
         partition: To look at; None: the cluster's own default.
     """
-    absent = [name for name in _COMMANDS if "is not found" in ask([name, "--version"])[1]]
+    absent = [name for name in _COMMANDS if shutil.which(name) is None]
     if absent:
         yield failure("slurm", f"{', '.join(absent)} not found", "Run this on a login node, or load SLURM's module.")
         return
-    yield ok("slurm", ask(["sbatch", "--version"])[1])
+    is_sound, said = ask(["sbatch", "--version"])
+    if not is_sound:
+        yield failure("slurm", said, "Check that SLURM_CONF names the cluster's slurm.conf.")
+        return
+    yield ok("slurm", said)
     is_up, said = ask(["sinfo", "--noheader", "--format=%P|%a|%T|%D"])
     if not is_up:
         yield failure("slurm controller", said, "Ask the administrator whether slurmctld runs, and check SLURM_CONF.")

@@ -84,6 +84,14 @@ def test_a_controller_that_does_not_answer(cluster: Path):
     assert "Unable to contact" in checks["slurm controller"].message
 
 
+def test_commands_without_their_configuration(cluster: Path):
+    write(cluster, "sbatch", "echo 'sbatch: fatal: Could not establish a configuration source' >&2; exit 1")
+    (check,) = slurm.check_slurm(None)
+    assert check.status is Outcome.FAILURE
+    assert "Could not establish" in check.message
+    assert "SLURM_CONF" in check.remedy
+
+
 def test_without_slurm_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     (check,) = slurm.check_slurm(None)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -288,21 +289,28 @@ while True:
 """
 
 
-def start_driver(
+@contextmanager
+def driver_of(
     folder: Path, command: list[str], settings: RaySettings, num_jobs: int, **environment: str
-) -> subprocess.Popen[bytes]:
-    """A search process that finds out by itself that the cluster wants a token."""
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A search process that finds out by itself that the cluster wants a token; it is killed at the end."""
     words = [str(folder), json.dumps(command), settings.model_dump_json(), str(num_jobs)]
     inherited = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_MODE"}
     path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)]))
-    return subprocess.Popen([sys.executable, "-c", DRIVER, *words], env=inherited | {"PYTHONPATH": path} | environment)
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, *words], env=inherited | {"PYTHONPATH": path} | environment
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_jobs_of_a_killed_driver_are_found_again(command: list[str], settings: RaySettings, tmp_path: Path):
-    with start_driver(tmp_path, command, settings, 2) as driver:
+    with driver_of(tmp_path, command, settings, 2):
         for number in (0, 1):
             starts(tmp_path / str(number))
-        driver.kill()
     (tmp_path / "1" / "go").touch()
     assert wait_until((tmp_path / "1" / RESULT_FILE).exists)
     with RayExecutor(command, settings, tmp_path) as executor:
@@ -317,9 +325,8 @@ def test_jobs_of_a_killed_driver_are_found_again(command: list[str], settings: R
 def test_another_job_in_the_folder_ends_the_one_that_was_left(
     command: list[str], settings: RaySettings, tmp_path: Path
 ):
-    with start_driver(tmp_path, command, settings, 2) as driver:
+    with driver_of(tmp_path, command, settings, 2):
         left = [pid for number in (0, 1) for pid in starts(tmp_path / str(number))[0][1:]]
-        driver.kill()
     with RayExecutor(command, settings, tmp_path, grace_s=1.0) as executor:
         executor.submit(make_job(0, seed=9), tmp_path / "0")
         (tmp_path / "0" / "go").touch()
@@ -330,7 +337,7 @@ def test_another_job_in_the_folder_ends_the_one_that_was_left(
 def test_a_local_ray_is_on_loopback_knows_no_store_and_ends_with_the_driver(command: list[str], tmp_path: Path):
     command[2:3] = ["-c", f"import os; print(os.environ.get('BOSHNAS_STORAGE'))\n{WORKER}"]
     settings = RaySettings(num_cpus=1, max_in_flight=1)
-    with start_driver(tmp_path, command, settings, 1, BOSHNAS_STORAGE="secret") as driver:
+    with driver_of(tmp_path, command, settings, 1, BOSHNAS_STORAGE="secret") as driver:
         ((ray_worker, worker, child),) = starts(tmp_path / "0")
         family = psutil.Process(driver.pid).children(recursive=True)
         listening = [
@@ -341,8 +348,8 @@ def test_a_local_ray_is_on_loopback_knows_no_store_and_ends_with_the_driver(comm
         ]
         environments = [process.environ() for process in family]
         # Ray's agents end a minute later, by themselves.
-        own = [worker, child, *(process.pid for process in family if "Agent" not in process.name())]
-        driver.kill()
+        agents = [process for process in family if "agent" in " ".join(process.cmdline()).lower()]
+        own = [worker, child, *(process.pid for process in family if process not in agents)]
     assert listening
     assert {address.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
     assert ray_worker in own
