@@ -7,6 +7,7 @@ _COMMANDS = """Commands, each with --help:
   python -m boshnas.bench     search methods side by side on a measured table
   python -m boshnas.simulate  whole campaigns in virtual time: hours, busy slots, GPU-hours, regret
   python -m boshnas.export    an architecture of a run as a Hugging Face model
+  python -m boshnas.doctor    whether a machine or a cluster is fit for a search, with a remedy a line
 """
 
 

@@ -8,10 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from boshnas.campaign_settings import SEARCHERS, CampaignSettings, check_numbers, evaluator_words, with_absolute_paths
 from boshnas.errors import InputError
-from boshnas.executors import LocalExecutor, num_cores, run_lock, visible_gpus
+from boshnas.executors import num_cores, run_lock, visible_gpus
 from boshnas.executors.base import JOB_WORD
+from boshnas.executors.config import load_executor_config
+from boshnas.executors.local_settings import LocalSettings
+from boshnas.executors.make import make_executor
 from boshnas.folders import keep_folders
 from boshnas.job_memory import job_memory
 from boshnas.loop import Loop
@@ -47,8 +52,9 @@ class Campaign:
         baselines: Architectures by name.
         level_budgets: Evaluations for each level.
         num_initial: Random proposals at the start.
-        gpus: Identifiers of the GPUs to use.
-        num_parallel: Evaluations at a time.
+        executor: Settings of what runs the evaluations.
+        gpus: Identifiers of the GPUs of this machine to use.
+        num_parallel: Evaluations at a time; None: as many as the cluster takes.
         source: Candidates of the space.
         warnings: What a person should know before it starts.
     """
@@ -60,8 +66,9 @@ class Campaign:
     baselines: Mapping[str, Architecture]
     level_budgets: Sequence[int]
     num_initial: int
+    executor: BaseModel
     gpus: Sequence[str]
-    num_parallel: int
+    num_parallel: int | None
     source: SpaceSource
     warnings: Sequence[str]
 
@@ -102,7 +109,10 @@ def check(settings: CampaignSettings) -> Campaign:
     training = None if settings.evaluator is not None else check_training(settings)
     command = OWN_WORKER if settings.evaluator is None else evaluator_words(settings)
     baselines = _baselines(settings)
-    gpus = visible_gpus()
+    config = settings.executor_config
+    executor = load_executor_config(settings.executor, None if config is None else Path(config))
+    is_local = isinstance(executor, LocalSettings)
+    gpus = _gpus(executor)
     budgets = split_budget(settings.budget, len(space.levels))
     initial = settings.initial if settings.initial is not None else min(MAX_INITIAL, max(1, settings.budget // 3))
     return Campaign(
@@ -113,16 +123,31 @@ def check(settings: CampaignSettings) -> Campaign:
         baselines={name: preset(name) for name in baselines},
         level_budgets=budgets,
         num_initial=initial,
+        executor=executor,
         gpus=gpus,
-        num_parallel=settings.parallel or len(gpus) or min(MAX_PARALLEL, num_cores()),
+        num_parallel=settings.parallel or _num_parallel(executor, len(gpus)),
         source=SpaceSource(space, settings.seed, None if training is None else job_memory(training.worker)),
-        warnings=_warnings(settings, len(gpus)),
+        warnings=_warnings(settings.parallel or 1, len(gpus)) if is_local else [],
     )
 
 
-def _warnings(settings: CampaignSettings, num_gpus: int) -> list[str]:
+def _gpus(executor: BaseModel) -> Sequence[str]:
+    """Those of this machine that evaluations here may use."""
+    if not isinstance(executor, LocalSettings):
+        return []
+    return visible_gpus() if executor.gpus is None else executor.gpus
+
+
+def _num_parallel(executor: BaseModel, num_gpus: int) -> int | None:
+    """Evaluations at a time, where nobody says."""
+    if isinstance(executor, LocalSettings):
+        return executor.num_slots or num_gpus or min(MAX_PARALLEL, num_cores())
+    limit: int | None = getattr(executor, "max_in_flight")  # noqa: B009  (of each cluster's settings)
+    return limit
+
+
+def _warnings(parallel: int, num_gpus: int) -> list[str]:
     """What is allowed and probably not meant."""
-    parallel = settings.parallel or 1
     if num_gpus and parallel > num_gpus:
         return [f"--parallel {parallel}: this machine has {num_gpus} GPUs; {parallel} evaluations share them."]
     if not num_gpus and parallel > num_cores():
@@ -206,18 +231,23 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
         Why it stopped early, or None.
 
     Raises:
-        InputError: If another search uses the folder.
+        InputError: If another search uses the folder, or the machine or cluster cannot run the evaluations.
     """
     settings = campaign.settings
     start = time.monotonic()
-    with run_lock(folder):
+    with (
+        run_lock(folder),
+        make_executor(
+            campaign.executor, campaign.command, folder, num_parallel=campaign.num_parallel, gpus=campaign.gpus
+        ) as executor,
+    ):
         if campaign.training is not None:
             campaign.training.prepare(folder)
         source = campaign.source
         for architecture in campaign.baselines.values():
             source.add(architecture)
         _restore(store.trials(), source)
-        is_synchronous = settings.synchronous or campaign.num_parallel == 1
+        is_synchronous = settings.synchronous or executor.num_slots == 1
         make_searcher = SEARCHERS[settings.surrogate]
         searcher = make_searcher(
             source.pool,
@@ -239,8 +269,7 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
             max_checkpoint_bytes=None if settings.max_checkpoint_gb is None else int(settings.max_checkpoint_gb * 1e9),
             num_kept=settings.keep_best,
         )
-        with LocalExecutor(campaign.command, num_slots=campaign.num_parallel, gpus=campaign.gpus) as executor:
-            return Loop(plan, store, searcher, source, executor, folder, view).run()
+        return Loop(plan, store, searcher, source, executor, folder, view).run()
 
 
 def _restore(trials: Sequence[Trial], source: SpaceSource) -> None:

@@ -34,6 +34,8 @@ class CampaignSettings(TrainingOptions):
     initial: int | None = None
     max_hours: float | None = None
     parallel: int | None = None
+    executor: str = "local"
+    executor_config: str | None = None
     synchronous: bool = False
     seed: int = 0
     surrogate: str = "boshnas"
@@ -120,6 +122,7 @@ def with_absolute_paths(settings: CampaignSettings) -> CampaignSettings:
         corpus=settings.corpus and absolute("corpus", settings.corpus),
         evaluator=settings.evaluator and _with_absolute_words(settings.evaluator),
         recipe=settings.recipe and absolute("recipe", settings.recipe),
+        executor_config=settings.executor_config and str(Path(settings.executor_config).resolve()),
     )
 
 

@@ -105,7 +105,7 @@ def forecast(campaign: Campaign, training: Training, earlier: Sequence[Trial]) -
     accounts = [draw.account for draw in draws]
     minutes = [(span.end - span.start) / 60 for account in accounts for span in account.spans]
     hours = [account.hours if account.spans else 0.0 for account in accounts]
-    gpus_per_slot = min(1.0, len(campaign.gpus) / campaign.num_parallel)
+    gpus_per_slot = min(1.0, len(campaign.gpus) / num_slots(campaign))
     return {
         "hours": _rounded(fmean(hours)),
         "hours_range": [_rounded(min(hours)), _rounded(max(hours))],
@@ -117,6 +117,11 @@ def forecast(campaign: Campaign, training: Training, earlier: Sequence[Trial]) -
         "calibrated_on": speeds.source,
         "note": _NOTE.format(source=speeds.source, setup_s=setup_s, num=NUM_DRAWS),
     }
+
+
+def num_slots(campaign: Campaign) -> int:
+    """Evaluations at a time, one where a cluster decides."""
+    return campaign.num_parallel or 1
 
 
 def past_speeds(work: Work, trials: Sequence[Trial]) -> Speeds | None:
@@ -141,8 +146,8 @@ def _calibrated(work: Work) -> Speeds:
     (architecture,) = campaign.space.sample(1, 1, np.random.default_rng(campaign.settings.seed))
     num_cores = os.cpu_count() or 1
     length = round(fmean(task.length for task in work.tasks))
-    speeds = measured_speeds(architecture, work.training.worker, length, max(1, num_cores // campaign.num_parallel))
-    num_sharing = max(1.0, campaign.num_parallel / (len(campaign.gpus) or num_cores))
+    speeds = measured_speeds(architecture, work.training.worker, length, max(1, num_cores // num_slots(campaign)))
+    num_sharing = max(1.0, num_slots(campaign) / (len(campaign.gpus) or num_cores))
     return Speeds(
         pretrain=num_sharing * speeds.pretrain,
         finetune=num_sharing * speeds.finetune,
@@ -190,13 +195,13 @@ def _draw(work: Work, speeds: Speeds, setup_s: float, earlier: Sequence[Trial], 
         baselines=[one.id for one in campaign.baselines.values()],
         seed=seed,
         settings={},
-        synchronous=settings.synchronous or campaign.num_parallel == 1,
+        synchronous=settings.synchronous or num_slots(campaign) == 1,
         deadline=None if settings.max_hours is None else 3600 * settings.max_hours,
         max_failures=settings.max_failures,
     )
     searcher = RandomSearcher(Pool(list(known), np.zeros((len(known), 1))), seed=seed)
     return simulate(
-        plan, source, searcher, known, Machines(num_slots=campaign.num_parallel), new_clock(plan, known), earlier
+        plan, source, searcher, known, Machines(num_slots=num_slots(campaign)), new_clock(plan, known), earlier
     )
 
 

@@ -62,8 +62,17 @@ def command(
     parallel: Annotated[
         int | None,
         typer.Option(
-            help="Evaluations at a time; by default one a GPU, else one a core up to 4.", rich_help_panel=_SPACE
+            help="Evaluations at a time; by default one a GPU, else one a core up to 4, or as the executor's settings "
+            "say.",
+            rich_help_panel=_SPACE,
         ),
+    ] = None,
+    executor: Annotated[
+        str, typer.Option(help="What runs the evaluations: local, slurm or ray.", rich_help_panel=_SPACE)
+    ] = "local",
+    executor_config: Annotated[
+        str | None,
+        typer.Option(help="Its settings, a YAML file: partition, time, memory, …", rich_help_panel=_SPACE),
     ] = None,
     synchronous: Annotated[
         bool,

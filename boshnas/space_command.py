@@ -116,6 +116,10 @@ def search(settings: CampaignSettings, output: Output) -> int:
     try:
         with view:
             stopped = run(campaign, store, folder, view)
+    except InputError:
+        if not output.resume and not store.trials():
+            shutil.rmtree(folder)  # nothing was begun: the same command can be given again, corrected
+        raise
     except UnavailableError as error:
         say(f"{error} Go on with: {go_on}")
         return 1
@@ -160,6 +164,8 @@ def _print_plan(campaign: Campaign, output: Output) -> None:
         "initial": campaign.num_initial,
         "surrogate": campaign.settings.surrogate,
         "baselines": list(campaign.baselines),
+        "executor": campaign.settings.executor,
+        "executor_config": campaign.executor.model_dump(mode="json"),
         "parallel": campaign.num_parallel,
         "gpus": list(campaign.gpus),
         "command": list(campaign.command),

@@ -18,17 +18,10 @@ from boshnas.executors.identity import ProcessIdentity
 from boshnas.executors.memory import num_oom_kills, process_bytes
 from boshnas.executors.orphan import DRIVER_PID_VARIABLE
 from boshnas.executors.outcome import LOG_FILE, ended_result, failed_result
+from boshnas.executors.threads import thread_environment
 from boshnas.job import RESULT_FILE, STARTED_FILE, Job, Result, read_model, write_model
 from boshnas.trial import Status
 
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "RAYON_NUM_THREADS",
-)
 PROCESS_FILE = "process.json"
 """Which process runs the job of a folder."""
 _WAIT_INTERVAL_S = 0.02
@@ -179,9 +172,7 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
                 ) from None
 
     def _environment(self, slot: int) -> dict[str, str]:
-        environment = dict(os.environ)
-        environment.update(dict.fromkeys(THREAD_VARIABLES, str(self._num_threads)))
-        environment["TOKENIZERS_PARALLELISM"] = "false"
+        environment = dict(os.environ) | thread_environment(self._num_threads)
         environment[DRIVER_PID_VARIABLE] = str(os.getpid())
         if self._gpus:
             environment["CUDA_VISIBLE_DEVICES"] = self._gpus[slot % len(self._gpus)]

@@ -12,7 +12,7 @@ _COUNT = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
 
 def process_bytes(pid: int) -> int:
-    """Resident memory of a process and all that it started; 0 where it is gone."""
+    """Resident memory of its own of a process and all that it started; 0 where it is gone."""
     try:
         root = psutil.Process(pid)
         family = [root, *root.children(recursive=True)]
@@ -43,6 +43,7 @@ def _own_events() -> Path:
 
 def _resident(process: psutil.Process) -> int:
     try:
-        return int(process.memory_info().rss)
+        info = process.memory_info()
+        return int(info.rss - getattr(info, "shared", 0))  # pages of files, that processes have in common
     except psutil.Error:
         return 0

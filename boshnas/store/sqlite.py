@@ -122,7 +122,7 @@ def connect(path: Path, mode: Mode) -> sqlite3.Connection:
 
 
 def _set_journal(connection: sqlite3.Connection, path: Path) -> None:
-    wanted = "DELETE" if _on_network_disk(path) else "WAL"
+    wanted = "DELETE" if on_network_disk(path) else "WAL"
     # Refused while others have the file open, and by some disks: the mode that it has serves too.
     with suppress(sqlite3.OperationalError):
         connection.execute(f"PRAGMA journal_mode={wanted}")
@@ -131,7 +131,7 @@ def _set_journal(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("PRAGMA synchronous=NORMAL")
 
 
-def _on_network_disk(path: Path) -> bool:
+def on_network_disk(path: Path) -> bool:
     """Whether the file lies on a disk that other machines share; False where that cannot be told."""
     try:
         mounts = [line.split()[1:3] for line in _MOUNTS.read_text(errors="replace").splitlines()]

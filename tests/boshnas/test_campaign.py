@@ -10,10 +10,10 @@ import numpy as np
 import optuna
 import pytest
 
-from boshnas import campaign as campaign_module
 from boshnas.campaign import Campaign, check, open_store, params_of, run
 from boshnas.campaign_settings import CampaignSettings
 from boshnas.executors import LocalExecutor, run_lock
+from boshnas.executors.make import make_executor
 from boshnas.job import Job, Progress, Result
 from boshnas.job_memory import job_memory
 from boshnas.store import SCHEMA_NUMBER, STORE_FILE, STUDY_NAME, Store
@@ -432,7 +432,7 @@ class ArithmeticExecutor:
     num_polls: ClassVar[int] = 0
     num_slots = 1
 
-    def __init__(self, command: list[str], *, num_slots: int, gpus: list[str]) -> None:
+    def __init__(self, command: list[str], *, num_slots: int, **settings: object) -> None:
         assert num_slots == 1
         self._jobs: list[Job] = []
 
@@ -469,12 +469,14 @@ class SilentView:
 
     def started(self, trial: Trial) -> None: ...
     def ended(self, trial: Trial) -> None: ...
+    def retried(self, trial: Trial) -> None: ...
+    def waits(self, reason: str | None) -> None: ...
     def tick(self, running: Mapping[int, Progress | None]) -> None: ...
 
 
 @pytest.fixture
 def arithmetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[ArithmeticExecutor]]:
-    monkeypatch.setattr(campaign_module, "LocalExecutor", ArithmeticExecutor)
+    monkeypatch.setattr("boshnas.executors.make.LocalExecutor", ArithmeticExecutor)
     monkeypatch.setattr(Training, "prepare", lambda training, folder: None)
     monkeypatch.setattr("boshnas.loop.POLL_SECONDS", 0.0)
     monkeypatch.setattr(ArithmeticExecutor, "num_polls", 0)
@@ -538,6 +540,9 @@ def test_one_search_a_folder(settings: CampaignSettings, begun: Path, arithmetic
 
 
 def test_the_workers_run_on_this_machine(settings: CampaignSettings):
-    assert campaign_module.LocalExecutor is LocalExecutor
+    campaign = check(settings)
+    made = make_executor(campaign.executor, campaign.command, Path("run"), num_parallel=3, gpus=["0"])
+    assert isinstance(made, LocalExecutor)
+    assert made.num_slots == 3
     assert check(settings).num_parallel == 1
     assert check(replace(settings, parallel=None)).num_parallel >= 1

@@ -10,5 +10,5 @@ def test_the_package_names_its_commands(capsys: pytest.CaptureFixture[str]):
     assert main(["--help"]) == 0
     helped = capsys.readouterr()
     assert helped.out == said.err
-    for name in ("run", "bench", "export"):
+    for name in ("run", "bench", "export", "doctor"):
         assert f"python -m boshnas.{name} " in said.err

@@ -123,6 +123,14 @@ def test_the_time_limit_ends_a_worker_and_its_children(tmp_path: Path):
     assert wait_until(lambda: all(map(gone, pids(tmp_path))))
 
 
+def test_a_worker_within_its_memory_runs_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("boshnas.executors.local._MEMORY_INTERVAL_S", 0.0)
+    write = f"pathlib.Path(sys.argv[1]).with_name('result.json').write_text({RESULT!r})"
+    code = f"import pathlib, sys, time; time.sleep(0.3); {write}"
+    with LocalExecutor(command(code), num_slots=1, memory_bytes=200_000_000) as executor:
+        assert run(executor, tmp_path).status is Status.FINISHED
+
+
 def test_a_worker_that_reported_and_then_hangs_has_its_result(tmp_path: Path):
     code = (
         "import pathlib, sys, time\n"
@@ -239,6 +247,7 @@ def test_signals_are_named(tmp_path: Path, returncode: int, status: Status, word
         ({"num_slots": 0}, "num_slots must be positive, got 0"),
         ({"num_slots": 1, "timeout_s": -1.0}, "timeout_s must be positive, got -1.0"),
         ({"num_slots": 1, "num_threads": 0}, "num_threads must be positive, got 0"),
+        ({"num_slots": 1, "memory_bytes": 0}, "memory_bytes must be positive, got 0"),
     ],
 )
 def test_refuses_wrong_numbers(arguments: dict[str, float], message: str):

@@ -439,7 +439,7 @@ def test_a_local_disk_gets_a_write_ahead_log_and_a_network_one_a_rollback_journa
 
 def test_a_store_that_others_have_open_keeps_its_journal(path: Path, store: Store, monkeypatch: pytest.MonkeyPatch):
     store.add(make_trial())
-    monkeypatch.setattr("boshnas.store.sqlite._on_network_disk", lambda _: True)
+    monkeypatch.setattr("boshnas.store.sqlite.on_network_disk", lambda _: True)
     with Store.open(path) as again:
         assert again.trials() == store.trials()
 

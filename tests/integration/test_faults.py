@@ -26,7 +26,7 @@ if job["number"] == 1:
     if fault == "kill" and job["attempt"] < 4:
         os.kill(os.getpid(), signal.SIGKILL)
     if fault == "out of memory" and job["batch_split"] < 4:
-        result = {**result, "status": "out of memory", "score": None}
+        result = {**result, "status": "out of memory", "score": None, "error": "no room for the batch"}
     if fault == "hang":
         time.sleep(600)
     if fault == "slow" and job["attempt"] < 3:
@@ -64,8 +64,10 @@ def folder(tmp_path: Path, tiny_text: str, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def searched(folder: Path, fault: str) -> list[Trial]:
-    evaluator = f"{sys.executable} -S worker.py {{job}} '{fault}'" if "'" not in fault else (
-        f'{sys.executable} -S worker.py {{job}} "{fault}"'
+    evaluator = (
+        f"{sys.executable} -S worker.py {{job}} '{fault}'"
+        if "'" not in fault
+        else (f'{sys.executable} -S worker.py {{job}} "{fault}"')
     )
     words = ["--space", "tiny.yaml", "--budget", "3", "--parallel", "2", "--synchronous", "--out", "run"]
     assert main([*words, "--surrogate", "random", "--evaluator", evaluator, "--executor-config", "local.yaml"]) == 0

@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from boshnas.executors.local import THREAD_VARIABLES
 from boshnas.executors.orphan import DRIVER_PID_VARIABLE
 from boshnas.executors.outcome import LOG_FILE
 from boshnas.executors.slurm.settings import SlurmSettings
+from boshnas.executors.threads import thread_environment
 from boshnas.job import STARTED_FILE
 
 SCRIPT_FILE = "slurm.sh"
@@ -37,8 +37,7 @@ def job_script(words: Sequence[str], folder: Path, settings: SlurmSettings) -> s
         "#!/bin/bash",
         f"exec >>{shlex.quote(str(folder / LOG_FILE))} 2>&1 || exit 1",
         f": >{shlex.quote(str(folder / STARTED_FILE))}",
-        *(f"export {name}={threads}" for name in THREAD_VARIABLES),
-        "export TOKENIZERS_PARALLELISM=false",
+        *(f"export {name}={value}" for name, value in thread_environment(threads).items()),
     ]
     for line in settings.setup:
         complaint = shlex.quote(f"This line of setup failed: {line}")

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from boshnas.errors import InputError
+from boshnas.executors.config import SETTINGS, load_executor_config
+from boshnas.executors.local_settings import LocalSettings
+from boshnas.executors.ray.settings import RaySettings
+
+
+def load(tmp_path: Path, content: str | bytes, name: str = "ray") -> BaseModel:
+    path = tmp_path / "executor.yaml"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return load_executor_config(name, path)
+
+
+def test_a_file_is_read_and_nothing_is_the_defaults(tmp_path: Path):
+    assert load(tmp_path, "num_cpus: 2\naddress: head:6379\n") == RaySettings(num_cpus=2, address="head:6379")
+    assert load(tmp_path, "# nothing yet\n") == RaySettings()
+    assert load_executor_config("local", None) == LocalSettings()
+
+
+def test_gpus_may_be_written_as_numbers(tmp_path: Path):
+    assert load(tmp_path, "gpus: [0, MIG-1]", "local") == LocalSettings(gpus=("0", "MIG-1"))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_misspelt_key_is_refused_with_the_nearest(tmp_path: Path, name: str):
+    for field in SETTINGS[name].model_fields:
+        with pytest.raises(
+            InputError, match=rf"{field}x is no setting of the executor '{name}'. Did you mean '{field}'"
+        ):
+            load(tmp_path, f"{field}x: 1", name)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("zzz: 1", "zzz is no setting of the executor 'ray'. There are address, num_cpus, "),
+        ("num_cpus: many", "num_cpus should be a valid number, .*, got 'many'. Correct it."),
+        ("num_cpus: -1", "num_cpus should be greater than 0, got -1. Correct it."),
+        ("num_cpus: .nan", "num_cpus should be a finite number, got nan"),
+        ("max_in_flight: 1.5", "max_in_flight should be a valid integer, .*, got 1.5"),
+        ("address: head", "address must be 'auto' or HOST:PORT, got 'head'"),
+        ("address: 6379", "address should be a valid string, got 6379"),
+        ("[1, 2]", "must hold one mapping of names to values, got list"),
+        ("local", "must hold one mapping of names to values, got str"),
+        ("1: 2", "must hold one mapping"),
+        ("a: [", "must be YAML: "),
+        ("a: 1\n---\nb: 1", "must be YAML: "),
+        (b"\xff\xfe\x00", "must be YAML: "),
+        ("!!python/object/apply:os.system ['true']", "must be YAML: "),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, content: str | bytes, message: str):
+    with pytest.raises(InputError, match=message) as caught:
+        load(tmp_path, content)
+    assert str(caught.value).startswith("--executor-config: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path):
+    with pytest.raises(InputError, match="none.yaml cannot be read: No such file"):
+        load_executor_config("ray", tmp_path / "none.yaml")
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        load_executor_config("ray", tmp_path)
+
+
+def test_an_unknown_executor_is_told():
+    with pytest.raises(InputError, match=r"--executor: must be one of .*, got 'rai'. Did you mean 'ray'\?"):
+        load_executor_config("rai", None)
