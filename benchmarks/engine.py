@@ -144,10 +144,13 @@ def quantiles(waits: np.ndarray) -> tuple[float, float, float]:
 def large(num_trials: int) -> list[tuple[str, str, str]]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        budgets = [num_trials // 2, num_trials // 3, num_trials - num_trials // 2 - num_trials // 3]
+        # A finer level has at most 2,000 candidates here.
+        budgets = [num_trials - num_trials // 5, num_trials // 10, num_trials // 5 - num_trials // 10]
         begin = time.perf_counter()
         search(folder, budgets, RandomSearcher, InProcessExecutor(no_op)).run()
         made = time.perf_counter() - begin
+        with Store.open(place(folder, None), read_only=True) as store:
+            assert len(store.trials()) == num_trials
         rows = [(f"making {num_trials:,} finished trials", "", f"{made:.0f} s")]
         for in_background in (True, False):
             budgets[-1] += NUM_AFTER
@@ -156,6 +159,7 @@ def large(num_trials: int) -> list[tuple[str, str, str]]:
             begin = time.monotonic()
             said = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
             first, *later = json.loads(said)
+            assert len(later) == NUM_AFTER - 1
             mode = "fits in the background" if in_background else "synchronous"
             rows += [
                 (f"resume: process start to the first new proposal, {mode}", "<= 15 s", f"{first - begin:.1f} s"),
