@@ -8,7 +8,7 @@ from statistics import median
 WHOLE = "the evaluation"
 """Stands for the stage of an evaluator that tells none."""
 MIN_FINISHED = 5
-MIN_LIMIT_S = 60.0
+MIN_LIMIT_S = 300.0
 
 
 @dataclass(kw_only=True)
@@ -20,8 +20,8 @@ class _Stage:
 class Stragglers:
     """Watches how long each stage of each running evaluation takes.
 
-    A stage is over its limit after `factor` times the median of what it took in the finished evaluations, at least a
-    minute; there is no limit before five have finished.
+    A stage is over its limit after `factor` times the median of what it took in the finished evaluations, at least five
+    minutes; there is no limit before five have finished.
 
     Args:
         factor: Above 1; infinity: no limit.

@@ -110,9 +110,9 @@ def test_a_straggler_is_ended_for_good(tmp_path: Path):
     run = run_with_straggler(tmp_path, FakeClock())
     trials = run.run()
     assert statuses(trials) == [*[Status.FINISHED] * 5, Status.TIMED_OUT]
-    assert "the evaluation took more than 60 seconds, 4 times the median" in (trials[5].error or "")
+    assert "the evaluation took more than 300 seconds, 4 times the median" in (trials[5].error or "")
     assert run.executor.cancelled == [5]
-    assert run.executor.num_polls < 25
+    assert run.executor.num_polls < 50
     assert trials[5].attempts == ()
 
 

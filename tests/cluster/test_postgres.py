@@ -485,7 +485,7 @@ class Executor:
     def poll(self) -> list[Result]:
         self.num_polls += 1
         if self.num_polls == 3:
-            self.server.restart_later(5)
+            self.server.restart_later(30)
         ended, self.jobs = self.jobs, []
         return [Result(number=job.number, id=job.id, status=Status.FINISHED, score=float(job.number)) for job in ended]
 
