@@ -18,7 +18,10 @@ EMPTY = ("", "NA", "N/A", "NaN", "nan", "null")
 """Texts that mean: no value, such as a layer that is not there. `None` and `none` are names."""
 
 MAX_LEVELS = 256
-_NUMBER = re.compile(r"\s*[+-]?((?!0\d)\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*|\s*[+-]?inf(inity)?\s*", re.IGNORECASE)
+_SPACE = r"[^\S\x1c-\x1f]*"  # what `float` takes for it
+_NUMBER = re.compile(
+    rf"{_SPACE}[+-]?(((?!0\d)\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf(inity)?){_SPACE}", re.IGNORECASE
+)
 _ZEROS_FIRST = re.compile(r"\s*[+-]?0\d[\d.]*\s*")
 _LIMIT = re.compile(r"\s*(.+?)\s*(<=|>=|==|<|>)\s*(.+?)\s*")
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {

@@ -1,10 +1,11 @@
 """What the search asks of a worker (job.json) and what comes back (result.json)."""
 
+import math
 import os
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from boshnas.errors import InputError
 from boshnas.trial import Status
@@ -19,6 +20,19 @@ STARTED_FILE = "started"
 SAVED_FILE = "saved.json"
 JOBS_FOLDER = "jobs"
 CHECKPOINT_FOLDER = "pretrained"
+
+
+def _finite(value: JsonValue) -> JsonValue:
+    """JSON has no NaN and no infinity: they would be read back as something else."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in inner:
+        _finite(item)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"must be finite, got {value}")
+    return value
+
+
+FiniteJson = Annotated[JsonValue, AfterValidator(_finite)]
 
 
 class Parent(BaseModel):
@@ -57,10 +71,10 @@ class Job(BaseModel):
     id: str
     attempt: Annotated[int, Field(ge=1)] = 1
     batch_split: Annotated[int, Field(ge=1)] = 1
-    architecture: dict[str, JsonValue]
+    architecture: dict[str, FiniteJson]
     seed: int
     parent: Parent | None = None
-    settings: dict[str, JsonValue]
+    settings: dict[str, FiniteJson]
     memory_bytes: Annotated[int, Field(gt=0)] | None = None
 
 

@@ -187,3 +187,9 @@ def test_columns_are_plain_values():
     described = describe(column(["1", "2"]))
     assert described == Column(name="x", kind=Kind.INTEGER, num_levels=2, num_empty=0, num_rows=2)
     assert json.dumps(described.kind) == '"integer"'
+
+
+@pytest.mark.parametrize(("cell", "is_number"), [("\x1c56", False), ("\xa056\u2003", True), (" 56\t", True)])
+def test_space_around_a_number_is_what_python_takes_for_it(cell: str, is_number: bool):
+    values, _ = typed(pd.Series([cell, "1"]))
+    assert (values.dtype != object) == is_number

@@ -45,6 +45,8 @@ def test_refuses_an_absent_file(tmp_path: Path):
     [
         ({"extra": 1}, "extra: Extra inputs are not permitted"),
         ({"number": "x"}, "number: Input should be a valid integer"),
+        ({"settings": {"rates": [1.0, float("inf")]}}, r"settings\.rates: Value error, must be finite, got inf"),
+        ({"architecture": {"l": float("nan")}}, r"architecture\.l: Value error, must be finite, got nan"),
         ({"memory_bytes": 0}, "memory_bytes: Input should be greater than 0"),
         ({"parent": {"id": "d", "checkpoint": "/x", "overlap": 2}}, r"parent\.overlap: .* less than or equal to 1"),
     ],
