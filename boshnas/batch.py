@@ -30,7 +30,7 @@ class Setting:
 
     Attributes:
         pool: The candidates; grows where `neighbors` finds new ones.
-        free: Rows that may be chosen, ascending.
+        free: Rows that may be chosen, distinct.
         waiting: Which are in flight.
         log_cost: Of some rows; 0 where costs do not count.
         best: Greatest measured value, warped.

@@ -1,9 +1,11 @@
 """Wires a search over a design space: checks its settings, prepares the run's folder, runs the loop."""
 
 import logging
+import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -127,7 +129,7 @@ def check(settings: CampaignSettings) -> Campaign:
         gpus=gpus,
         num_parallel=settings.parallel or _num_parallel(executor, len(gpus)),
         source=SpaceSource(space, settings.seed, None if training is None else job_memory(training.worker)),
-        warnings=_warnings(settings.parallel or 1, len(gpus)) if is_local else [],
+        warnings=_warnings(settings.parallel or _num_parallel(executor, len(gpus)) or 1, len(gpus)) if is_local else [],
     )
 
 
@@ -163,6 +165,39 @@ def _baselines(settings: CampaignSettings) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip() and name.strip() != "none"]
 
 
+@contextmanager
+def held_folder(folder: Path, resume: bool) -> Iterator[None]:
+    """Hold a run's folder against every other search; a new one is made.
+
+    Raises:
+        InputError: If another search holds it, it exists and `resume` is not given, or it cannot be used.
+    """
+    check_run_folder(folder, resume)
+    if not resume:
+        _make(folder)
+    with run_lock(folder):
+        check_run_folder(folder, resume)  # another search may have been here meanwhile
+        yield
+
+
+def discard(folder: Path) -> None:
+    """Empty a folder in which nothing was begun, so that the same command can be given again."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    with suppress(OSError):  # it may be a link to a folder that was there before
+        folder.rmdir()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out: {folder} cannot be made ({error.strerror}). Give another folder.") from None
+
+
 def open_store(
     campaign: Campaign,
     folder: Path,
@@ -187,10 +222,7 @@ def open_store(
     if not resume:
         if database is not None:
             check_database(database)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"--out: {folder} cannot be made ({error.strerror}). Give another folder.") from None
+        _make(folder)
         identity = campaign.identity | {"options": asdict(campaign.settings)}
         if campaign.training is not None:
             keep_folders(folder, campaign.training.data_folder)
@@ -224,23 +256,20 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
     Args:
         campaign: Checked settings.
         store: Of the run, open.
-        folder: Of the run.
+        folder: Of the run, held by this process: see `held_folder`.
         view: Is told what happens.
 
     Returns:
         Why it stopped early, or None.
 
     Raises:
-        InputError: If another search uses the folder, or the machine or cluster cannot run the evaluations.
+        InputError: If the machine or cluster cannot run the evaluations.
     """
     settings = campaign.settings
     start = time.monotonic()
-    with (
-        run_lock(folder),
-        make_executor(
-            campaign.executor, campaign.command, folder, num_parallel=campaign.num_parallel, gpus=campaign.gpus
-        ) as executor,
-    ):
+    with make_executor(
+        campaign.executor, campaign.command, folder, num_parallel=campaign.num_parallel, gpus=campaign.gpus
+    ) as executor:
         if campaign.training is not None:
             campaign.training.prepare(folder)
         source = campaign.source
@@ -273,10 +302,13 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
 
 
 def _restore(trials: Sequence[Trial], source: SpaceSource) -> None:
-    for level in range(1, max((trial.level for trial in trials), default=0) + 1):
-        source.open_level(level, {t.id: t.score for t in trials if t.level < level and t.score is not None})
-    for trial in trials:
-        source.add(Architecture.from_model_dict(trial.architecture))
+    """Open the levels again, each as it was: around the best of all that was evaluated before it."""
+    for level in range(max((trial.level for trial in trials), default=0) + 1):
+        if level > 0:
+            source.open_level(level, {t.id: t.score for t in trials if t.level < level and t.score is not None})
+        for trial in trials:
+            if trial.level == level:
+                source.add(Architecture.from_model_dict(trial.architecture))
 
 
 def params_of(trial: Trial) -> int:

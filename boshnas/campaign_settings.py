@@ -1,5 +1,7 @@
 """What a person asks of a search over a design space, and the rules for it."""
 
+import math
+import os
 import shlex
 import shutil
 from collections.abc import Callable
@@ -67,6 +69,8 @@ def check_numbers(settings: CampaignSettings) -> None:
         ("keep_best", 1),
     ):
         value = getattr(settings, name)
+        if value is not None and not math.isfinite(value):
+            raise InputError(f"--{name.replace('_', '-')}: must be a number, got {value}. Leave it out for no limit.")
         if value is not None and value < least:
             raise InputError(f"--{name.replace('_', '-')}: must be at least {least}, got {value}.")
     if settings.max_hours is not None and not settings.max_hours > 0:
@@ -127,12 +131,18 @@ def with_absolute_paths(settings: CampaignSettings) -> CampaignSettings:
 
 
 def _with_absolute_words(command: str) -> str:
-    """A command with the files that it names by their whole path: a worker may run elsewhere."""
+    """A command with its program and its script by their whole path: a worker may run elsewhere.
+
+    Links stay, since a virtual environment's interpreter is one.
+    """
     try:
-        words = shlex.split(command)
+        program, *words = shlex.split(command)
     except ValueError:
         return command  # told with the other checks
-    return shlex.join(str(Path(word).resolve()) if Path(word).is_file() else word for word in words)
+    if os.sep in program:
+        program = os.path.abspath(program)
+    script = next((word for word in words if not word.startswith("-") and Path(word).is_file()), None)
+    return shlex.join([program, *(os.path.abspath(word) if word == script else word for word in words)])
 
 
 def _is_name(option: str, text: str) -> bool:

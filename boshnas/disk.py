@@ -6,7 +6,7 @@ from pathlib import Path
 
 from boshnas.job import CHECKPOINT_FOLDER, job_folder
 from boshnas.ranking import results_of
-from boshnas.trial import Trial
+from boshnas.trial import Decision, Trial
 
 
 def missing_room(folder: Path, min_free_bytes: int) -> str | None:
@@ -45,16 +45,18 @@ class CheckpointBudget:
         Returns:
             Numbers of the trials whose checkpoint was deleted, worst first.
         """
-        ended = [trial.number for trial in results_of(trials) if trial.number not in busy]
+        ranked = results_of(trials)
+        best = [trial.number for trial in ranked if trial.proposal.decision is not Decision.BASELINE][: self._num_kept]
+        ended = [trial.number for trial in ranked if trial.number not in busy]
         failed = [trial.number for trial in trials if trial.failed and trial.number not in busy]
         for number in {*ended, *failed} - self._sizes.keys():
             self._sizes[number] = _num_bytes(checkpoint_folder(self._folder, number))
         deleted: list[int] = []
         total = sum(self._sizes.values())
-        for number in [*failed, *reversed(ended[self._num_kept :])]:
+        for number in [*failed, *reversed(ended)]:
             if total <= self._max_bytes:
                 break
-            if self._sizes[number]:
+            if self._sizes[number] and number not in best:
                 shutil.rmtree(checkpoint_folder(self._folder, number), ignore_errors=True)
                 total -= self._sizes[number]
                 self._sizes[number] = 0

@@ -3,6 +3,7 @@
 import errno
 import logging
 from collections import deque
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from boshnas.clock import Clock, SystemClock
 from boshnas.disk import CheckpointBudget, checkpoint_folder, missing_room
 from boshnas.errors import InputError
 from boshnas.executors.base import Executor
+from boshnas.executors.outcome import written_result
 from boshnas.job import (
     PROGRESS_FILE,
     SAVED_FILE,
@@ -84,6 +86,7 @@ class Loop:
         self._num_proposed = self._num_failed = 0
         self._running: dict[int, Job] = {}
         self._saved: dict[int, Saved | None] = {}  # what each attempt began with
+        self._taken_over: set[int] = set()  # that an earlier search began, and that ran on in a cluster
         self._untold: list[int] = []
         self._waiting: deque[Trial] = deque()
         self._level = 0
@@ -157,7 +160,8 @@ class Loop:
         del self._running[number]
         trial = self._trials[number]
         is_finished = result.status is Status.FINISHED
-        self._stragglers.forget(number, now, is_finished and not result.stage_seconds)
+        is_watched = is_finished and not result.stage_seconds and number not in self._taken_over
+        self._stragglers.forget(number, now, is_watched)
         if result.status is Status.DISK_FULL:
             self._hold((result.error or "").partition("\n")[0])
         if not is_finished and is_retried(trial.attempts, result.status, self._has_advanced(number)):
@@ -175,7 +179,8 @@ class Loop:
 
     def _end_straggler(self, number: int, progress: Progress | None, now: float) -> None:
         """End an evaluation that hangs; one that still waits in a queue of the cluster does not."""
-        if not (self.job_folder(number) / STARTED_FILE).exists():
+        if self._started(number) is None:
+            self._stragglers.forget(number, now)  # the cluster has put it back
             return
         reason = self._stragglers.overdue(number, progress.stage if progress else None, now)
         if reason is None:
@@ -184,12 +189,20 @@ class Loop:
         job = self._running[number]
         # Another attempt would take as long: this is final, whatever it has left to go on from.
         self._saved[number] = self._read_saved(number)
-        self._end(Result(number=number, id=job.id, status=Status.TIMED_OUT, error=f"Ended, as {reason}."), now)
+        late = Result(number=number, id=job.id, status=Status.TIMED_OUT, error=f"Ended, as {reason}.")
+        self._end(self._written(job) or late, now)
+
+    def _written(self, job: Job) -> Result | None:
+        """The result of a worker that has told it and hung then."""
+        with suppress(InputError):
+            return written_result(job, self.job_folder(job.number))
+        return None
 
     def _delete_checkpoints(self) -> None:
         if self._checkpoints is None:
             return
-        lending = {self._lenders[job.parent.id] for job in self._running.values() if job.parent is not None}
+        lending = {_lender(job.parent) for job in self._running.values() if job.parent is not None}
+        lending |= {self._lenders[id_] for trial in self._waiting if (id_ := trial.parent_id) in self._lenders}
         for number in self._checkpoints.keep(list(self._trials.values()), {*self._running, *lending}):
             self._lenders.pop(self._trials[number].id, None)
             _logger.info("The checkpoint of evaluation %d was deleted to keep to the budget of the disk.", number)
@@ -298,10 +311,13 @@ class Loop:
 
     def _found_parent(self, id_: str) -> tuple[str, float] | None:
         """Who lends its weights; one whose checkpoint somebody has deleted does not."""
-        while (found := self._source.parent(id_, list(self._lenders))) is not None:
+        # In the order of proposal, which no order of arrival changes.
+        lenders = sorted(self._lenders, key=self._lenders.__getitem__)
+        while (found := self._source.parent(id_, lenders)) is not None:
             if checkpoint_folder(self._folder, self._lenders[found[0]]).is_dir():
                 return found
             del self._lenders[found[0]]
+            lenders.remove(found[0])
         return None
 
     def _start(self, trial: Trial) -> bool:
@@ -319,6 +335,7 @@ class Loop:
             memory_bytes=candidate.memory_bytes,
         )
         self._saved[trial.number] = self._read_saved(trial.number)
+        begun = self._started(trial.number)
         try:
             self._executor.submit(job, self.job_folder(trial.number))
         except OSError as error:
@@ -327,8 +344,19 @@ class Loop:
             self._hold(f"{self._folder}: {error.strerror}")
             return False
         self._running[trial.number] = job
+        self._taken_over.discard(trial.number)
+        if begun is not None and begun == self._started(trial.number):
+            self._taken_over.add(trial.number)
+            self._saved[trial.number] = None  # not known: whatever it leaves counts as new
         self._view.started(trial)
         return True
+
+    def _started(self, number: int) -> float | None:
+        """When an evaluation began to run, by the disk's clock; None where it waits in a queue."""
+        try:
+            return (self.job_folder(number) / STARTED_FILE).stat().st_mtime
+        except OSError:
+            return None
 
     def _parent(self, trial: Trial) -> Parent | None:
         """Who lends its weights to a trial; nobody where the checkpoint has gone since it was proposed."""
@@ -344,3 +372,8 @@ class Loop:
     def job_folder(self, number: int) -> Path:
         """Where an evaluation's files lie."""
         return job_folder(self._folder, number)
+
+
+def _lender(parent: Parent) -> int:
+    """Number of the evaluation whose checkpoint a job names."""
+    return int(Path(parent.checkpoint).parent.name)

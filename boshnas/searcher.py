@@ -123,7 +123,7 @@ class Searcher:
         self._require_known(ids or ())
         if ids is None and self._neighbors is not None:
             ids = self.pool.ids  # as they are now: what local search adds is no candidate
-        self._candidates = None if ids is None else list(ids)
+        self._candidates = None if ids is None else list(dict.fromkeys(ids))
 
     def tell(self, results: Mapping[str, float | None], noise_std: Mapping[str, float] | None = None) -> None:
         """Learn the outcome of evaluations, proposed here or not.
@@ -188,12 +188,13 @@ class Searcher:
         return self._described(chosen, decisions)
 
     def _free_rows(self, waiting: Collection[str]) -> NDArray[np.intp]:
-        """Rows that may be proposed, ascending."""
-        free = np.full(len(self.pool), self._candidates is None)
-        if self._candidates is not None:
-            free[self.pool.rows(self._candidates)] = True
+        """Rows that may be proposed, in the order of the candidates: that of the pool depends on what was looked at."""
+        free = np.ones(len(self.pool), dtype=bool)
         free[self.pool.rows([*self._told, *waiting])] = False
-        return np.flatnonzero(free)
+        if self._candidates is None:
+            return np.flatnonzero(free)
+        rows = self.pool.rows(self._candidates)
+        return rows[free[rows]]
 
     def _decide(self, slot: int, rng: np.random.Generator) -> Decision:
         initial = self._num_proposed + slot < self._num_initial

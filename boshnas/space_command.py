@@ -16,7 +16,7 @@ from rich.table import Table
 from transformers.utils import CONFIG_NAME
 from transformers.utils import logging as transformers_logging
 
-from boshnas.campaign import Campaign, check, open_store, params_of, run
+from boshnas.campaign import Campaign, check, discard, held_folder, open_store, params_of, run
 from boshnas.campaign_settings import CampaignSettings
 from boshnas.disk import checkpoint_folder
 from boshnas.errors import InputError
@@ -83,6 +83,8 @@ def _settings(values: dict[str, Any], explicit: set[str], output: Output) -> Cam
             raise InputError(f"--resume: {output.folder} must be of a search of a space. Give another --out.")
         # An option that an older version did not have has its default.
         given = {name: values[name] if name in explicit else kept[name] for name in names if name in {*explicit, *kept}}
+        if "executor" in explicit and "executor_config" not in explicit:
+            given["executor_config"] = None  # it was the other executor's
         given["constraints"] = tuple(given.get("constraints", ()))
     return CampaignSettings(**given)
 
@@ -102,8 +104,19 @@ def search(settings: CampaignSettings, output: Output) -> int:
             console.print("Timing a few training steps for the forecast.", highlight=False)
         _print_plan(campaign, output)
         return 0
+    with held_folder(folder, output.resume):
+        return _search_in(folder, campaign, output, console, start)
+
+
+def _search_in(folder: Path, campaign: Campaign, output: Output, console: Console, start: float) -> int:
+    """The search itself, in a folder that no other has."""
     say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    store = open_store(campaign, folder, output.resume, output.database, on_wait=say)
+    try:
+        store = open_store(campaign, folder, output.resume, output.database, on_wait=say)
+    except InputError:
+        if not output.resume:
+            discard(folder)
+        raise
     _announce(campaign, console)
     num_ended = sum(trial.status is not Status.RUNNING for trial in store.trials())
     num_total = sum(campaign.level_budgets) + len(campaign.baselines)
@@ -118,7 +131,8 @@ def search(settings: CampaignSettings, output: Output) -> int:
             stopped = run(campaign, store, folder, view)
     except InputError:
         if not output.resume and not store.trials():
-            shutil.rmtree(folder)  # nothing was begun: the same command can be given again, corrected
+            store.close()
+            discard(folder)
         raise
     except UnavailableError as error:
         say(f"{error} Go on with: {go_on}")

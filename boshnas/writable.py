@@ -6,6 +6,10 @@ from pathlib import Path
 
 from boshnas.errors import InputError
 
+LOCK_FILE = ".lock"
+HELD_FILE = ".held"
+"""What the lock of a run's folder leaves there; see `boshnas.executors.lock`."""
+
 
 def why_unwritable(folder: Path) -> str | None:
     """Why nothing can be written into a folder that is there or is still to be made; None where it can be.
@@ -34,5 +38,5 @@ def check_run_folder(folder: Path, resume: bool) -> None:
         raise InputError(f"--out: {folder} is a file. Give a folder.")
     if (reason := why_unwritable(folder)) is not None:
         raise InputError(f"--out: {folder} must be a folder that can be written ({reason}). Give another.")
-    if not resume and folder.exists() and any(folder.iterdir()):
+    if not resume and folder.exists() and any(path.name not in (LOCK_FILE, HELD_FILE) for path in folder.iterdir()):
         raise InputError(f"--out: {folder} exists. Give another folder, or --resume to go on with it.")

@@ -11,10 +11,8 @@ from pathlib import Path
 from boshnas.errors import InputError
 from boshnas.executors.identity import ProcessIdentity
 from boshnas.job import read_model, write_model
+from boshnas.writable import HELD_FILE, LOCK_FILE
 
-LOCK_FILE = ".lock"
-HELD_FILE = ".held"
-"""Where the disk knows no locks: there while a search holds the folder, touched again and again."""
 TOUCH_SECONDS = 30.0
 STALE_SECONDS = 300.0
 _logger = logging.getLogger(__name__)

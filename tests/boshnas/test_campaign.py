@@ -1,6 +1,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,13 +11,13 @@ import numpy as np
 import optuna
 import pytest
 
-from boshnas.campaign import Campaign, check, open_store, params_of, run
+from boshnas.campaign import Campaign, check, discard, held_folder, open_store, params_of, run
 from boshnas.campaign_settings import CampaignSettings
-from boshnas.executors import LocalExecutor, run_lock
+from boshnas.executors import LocalExecutor
 from boshnas.executors.make import make_executor
 from boshnas.job import Job, Progress, Result
 from boshnas.job_memory import job_memory
-from boshnas.store import SCHEMA_NUMBER, STORE_FILE, STUDY_NAME, Store
+from boshnas.store import SCHEMA_NUMBER, STORE_FILE, STUDY_NAME
 from boshnas.training import Training
 from boshnas.trial import Decision, Status, Trial
 from design_space.architecture import Architecture
@@ -529,14 +530,42 @@ def test_an_interrupted_search_ends_as_an_uninterrupted_one(
         assert searched(wide, folder, resume=True) == expected, f"interrupted at polls {stops}"
 
 
-def test_one_search_a_folder(settings: CampaignSettings, begun: Path, arithmetic: type[ArithmeticExecutor]):
-    campaign = check(settings)
+def test_one_search_a_folder_whether_new_or_resumed(tmp_path: Path, begun: Path):
     with (
-        run_lock(begun),
-        Store.open(begun / STORE_FILE) as store,
+        held_folder(begun, resume=True),
         pytest.raises(ValueError, match="must be used by one search at a time"),
+        held_folder(begun, resume=True),
     ):
-        run(campaign, store, begun, SilentView())
+        pass
+    with (
+        held_folder(tmp_path / "new", resume=False),
+        pytest.raises(ValueError, match="must be used by one search at a time"),
+        held_folder(tmp_path / "new", resume=False),
+    ):
+        pass
+
+
+def test_a_folder_in_which_another_search_was_meanwhile_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    @contextmanager
+    def late_lock(folder: Path) -> Iterator[None]:
+        (folder / STORE_FILE).write_text("of the other")
+        yield
+
+    monkeypatch.setattr("boshnas.campaign.run_lock", late_lock)
+    with pytest.raises(ValueError, match="exists"), held_folder(tmp_path / "new", resume=False):
+        pass
+    assert (tmp_path / "new" / STORE_FILE).read_text() == "of the other"
+
+
+def test_a_discarded_folder_is_gone_and_what_a_link_leads_to_is_emptied(tmp_path: Path):
+    for name in ("new", "scratch"):
+        (tmp_path / name / "jobs").mkdir(parents=True)
+        (tmp_path / name / STORE_FILE).touch()
+    discard(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "link").symlink_to(tmp_path / "scratch")
+    discard(tmp_path / "link")
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_the_workers_run_on_this_machine(settings: CampaignSettings):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,13 @@ def test_failed_ones_go_first_then_the_worst(folder: Path):
 def test_the_best_stay_whatever_their_size(folder: Path):
     assert CheckpointBudget(folder, 0, 2).keep(TRIALS, []) == [2, 0, 3]
     assert left(folder) == [1, 4]
+
+
+def test_a_baseline_takes_no_place_of_the_best(folder: Path):
+    baseline = replace(TRIALS[1], proposal=Proposal(id="bert", decision=Decision.BASELINE))
+    trials = [TRIALS[0], baseline, *TRIALS[2:]]
+    CheckpointBudget(folder, 0, 1).keep(trials, [])
+    assert left(folder) == [4]
 
 
 def test_what_lends_its_weights_stays(folder: Path):

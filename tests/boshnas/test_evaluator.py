@@ -87,6 +87,8 @@ def test_a_search_goes_on_with_its_evaluator_from_another_folder(
         ({"straggler_factor": 0.5}, r"--straggler-factor: must be above 1, or 0 for no limit, got 0\.5"),
         ({"min_free_gb": -1.0}, r"--min-free-gb: must be at least 0, got -1\.0"),
         ({"max_checkpoint_gb": -1.0}, r"--max-checkpoint-gb: must be at least 0"),
+        ({"min_free_gb": float("nan")}, r"--min-free-gb: must be a number, got nan"),
+        ({"max_checkpoint_gb": float("inf")}, r"--max-checkpoint-gb: must be a number, got inf"),
         ({"keep_best": 0}, r"--keep-best: must be at least 1, got 0"),
     ],
 )
@@ -101,3 +103,19 @@ def test_more_evaluations_than_cores_are_warned_of(tiny: Path, monkeypatch: pyte
     assert [line for line in check(settings).warnings if "1000 evaluations share them" in line and "cores" in line]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     assert [line for line in check(settings).warnings if "2 GPUs; 1000 evaluations share them" in line]
+
+
+def test_a_virtual_environments_interpreter_stays_a_link_and_only_the_script_is_made_whole(tiny: Path):
+    (tiny / "venv").mkdir()
+    (tiny / "venv" / "python").symlink_to(sys.executable)
+    for name in ("train.py", "fast"):
+        (tiny / name).touch()
+    campaign = check(CampaignSettings(space="tiny.yaml", evaluator="venv/python -S train.py {job} --mode fast"))
+    assert list(campaign.command) == [
+        str(tiny / "venv/python"),
+        "-S",
+        str(tiny / "train.py"),
+        "{job}",
+        "--mode",
+        "fast",
+    ]

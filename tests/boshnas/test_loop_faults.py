@@ -10,7 +10,7 @@ import pytest
 from search_fakes import COARSE, PLAN, FakeClock, FakeExecutor, FakeSource, KilledError, Run, stored
 
 from boshnas.disk import checkpoint_folder
-from boshnas.job import SAVED_FILE, STARTED_FILE, Job, Result, Saved, job_folder, write_model
+from boshnas.job import RESULT_FILE, SAVED_FILE, STARTED_FILE, Job, Result, Saved, job_folder, write_model
 from boshnas.loop import ROOM_SECONDS
 from boshnas.trial import Attempt, Status, Trial
 
@@ -227,3 +227,100 @@ def test_a_deleted_job_folder_does_not_stop_the_search(tmp_path: Path):
 
     executor = FakeExecutor(delay=lambda number: 2, on_poll=delete)
     assert statuses(Run(tmp_path, executor=executor, clock=clock).run()) == [Status.FINISHED] * 6
+
+
+# Found by a reader of the code
+
+
+def test_a_job_that_the_cluster_puts_back_begins_its_time_anew(tmp_path: Path):
+    clock = FakeClock()
+    started = job_folder(tmp_path, 5) / STARTED_FILE
+
+    def pass_time() -> None:
+        clock.now += 10.0
+        if started.parent.exists():
+            if 200.0 < clock.now < 900.0:
+                started.unlink(missing_ok=True)  # preempted: it waits in the queue again
+            else:
+                started.touch()
+
+    executor = FaultyExecutor(delay=lambda number: 100 if number == 5 else 1, on_poll=pass_time)
+    trials = Run(tmp_path, replace(PLAN, straggler_factor=4.0), executor, clock=clock).run()
+    assert trials[5].status is Status.TIMED_OUT
+    assert clock.now > 900.0 + 300.0
+
+
+def test_a_straggler_that_has_told_its_result_has_it(tmp_path: Path):
+    clock = FakeClock()
+
+    def pass_time() -> None:
+        clock.now += 10.0
+        folder = job_folder(tmp_path, 5)
+        if folder.exists():
+            job = next(job for job in executor.jobs if job.number == 5)
+            write_model(folder / RESULT_FILE, Result(number=5, id=job.id, status=Status.FINISHED, score=7.0))
+
+    executor = FaultyExecutor(delay=lambda number: 1000 if number == 5 else 1, on_poll=pass_time)
+    trials = Run(tmp_path, replace(PLAN, straggler_factor=4.0), executor, clock=clock).run()
+    assert (trials[5].status, trials[5].score) == (Status.FINISHED, 7.0)
+    assert executor.cancelled == [5]
+
+
+def test_an_evaluation_that_ran_on_in_a_cluster_teaches_no_time_and_may_be_cut_again(tmp_path: Path):
+    """Its begin was not seen, nor what it began with."""
+    with pytest.raises(KilledError):
+        Run(tmp_path, executor=FakeExecutor(delay=lambda number: 5, stop_at_poll=2)).run()
+    write_model(job_folder(tmp_path, 0) / SAVED_FILE, Saved(stage="pretrain", step=7))
+
+    class Adopting(FaultyExecutor):
+        def submit(self, job: Job, folder: Path) -> int:
+            if job.attempt == 1 and job.number == 0:  # it runs: nothing is started
+                self.jobs.append(job)
+                self._running[job.number] = (job, 1)
+                return job.number
+            return super().submit(job, folder)
+
+    trials = Run(tmp_path, executor=Adopting(faults={0: [Status.TIMED_OUT]})).run()
+    assert [attempt.status for attempt in trials[0].attempts] == [Status.TIMED_OUT]
+    assert trials[0].status is Status.FINISHED
+
+
+def test_a_lenders_checkpoint_that_goes_while_its_child_runs_ends_nothing(tmp_path: Path):
+    def delete(job: Job) -> None:
+        if job.parent is not None:
+            for path in (tmp_path / job.parent.checkpoint).glob("*"):
+                path.unlink()
+            (tmp_path / job.parent.checkpoint).rmdir()
+
+    executor = FakeExecutor()
+    submit = executor.submit
+    executor.submit = lambda job, folder: (submit(job, folder), delete(job))[0]  # type: ignore[method-assign]
+    plan = replace(PLAN, max_checkpoint_bytes=10**9, synchronous=False)
+    trials = Run(tmp_path, plan, executor, FakeSource(lenders=dict.fromkeys(COARSE, 0.9))).run()
+    assert statuses(trials) == [Status.FINISHED] * 6
+
+
+def test_the_parent_of_an_evaluation_that_waits_for_another_attempt_stays(tmp_path: Path):
+    executor = FaultyExecutor(2, faults={1: [Status.CRASHED], 3: [Status.CRASHED]})
+    submit = executor.submit
+
+    def fill(job: Job, folder: Path) -> int:
+        number = submit(job, folder)
+        (folder / "pretrained" / "weights").write_bytes(bytes(100))
+        return number
+
+    executor.submit = fill  # type: ignore[method-assign]
+    plan = replace(PLAN, level_budgets=(6,), max_checkpoint_bytes=0, num_kept=1, synchronous=False)
+    trials = Run(tmp_path, plan, executor, FakeSource(lenders=dict.fromkeys(COARSE, 0.9))).run()
+    with_parent = {trial.number for trial in trials if trial.parent_id is not None}
+    assert with_parent
+    assert all((job.parent is not None) == (job.number in with_parent) for job in executor.jobs)
+
+
+def test_the_order_of_arrival_does_not_choose_the_lender(tmp_path: Path):
+    asked = []
+    for newest_first in (False, True):
+        source = FakeSource(lenders=dict.fromkeys(COARSE, 0.9))
+        Run(tmp_path / str(newest_first), executor=FakeExecutor(2, newest_first=newest_first), source=source).run()
+        asked.append(source.asked_parents)
+    assert asked[0] == asked[1]

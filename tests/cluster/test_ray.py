@@ -16,15 +16,18 @@ import numpy as np
 import psutil
 import pytest
 from packaging.version import Version
+from search_fakes import FakeView
 
 from boshnas.baselines import RandomSearcher
 from boshnas.errors import InputError
 from boshnas.executors.ray.cluster import connect, node_resources
 from boshnas.executors.ray.executor import RayExecutor
 from boshnas.executors.ray.settings import RaySettings
-from boshnas.job import RESULT_FILE, STARTED_FILE, Job, Progress, Result
-from boshnas.loop import Candidate, Loop, Plan
+from boshnas.job import RESULT_FILE, STARTED_FILE, Job, Result
+from boshnas.loop import Loop
+from boshnas.plan import Plan
 from boshnas.pool import Pool
+from boshnas.source import Candidate
 from boshnas.store import STORE_FILE, Store
 from boshnas.trial import Status, Trial
 
@@ -374,20 +377,15 @@ class Source:
         return None
 
 
-class View:
+class View(FakeView):
     """Lets every evaluation end at once."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._folder = folder
 
     def started(self, trial: Trial) -> None:
         (self._folder / "jobs" / f"{trial.number:05d}" / "go").touch()
-
-    def ended(self, trial: Trial) -> None:
-        pass
-
-    def tick(self, running: Mapping[int, Progress | None]) -> None:
-        pass
 
 
 def test_a_search_goes_through_ray(executor: RayExecutor, tmp_path: Path):
