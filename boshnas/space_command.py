@@ -95,10 +95,10 @@ def search(settings: CampaignSettings, output: Output) -> int:
     campaign = check(settings)
     console = Console(stderr=True)
     folder = output.folder or Path("runs") / f"{campaign.space.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    check_run_folder(folder, output.resume)
+    if output.database is not None and not output.resume:
+        check_database(output.database)
     if output.dry_run:
-        check_run_folder(folder, output.resume)
-        if output.database is not None and not output.resume:
-            check_database(output.database)
         _announce(campaign, console)
         if campaign.training is not None:
             console.print("Timing a few training steps for the forecast.", highlight=False)
