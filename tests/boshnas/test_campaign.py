@@ -11,18 +11,21 @@ import numpy as np
 import optuna
 import pytest
 
-from boshnas.campaign import Campaign, check, discard, held_folder, open_store, params_of, run
+from boshnas.baselines import RandomSearcher
+from boshnas.campaign import Campaign, _restore, check, discard, held_folder, open_store, params_of, run
 from boshnas.campaign_settings import CampaignSettings
 from boshnas.executors import LocalExecutor
 from boshnas.executors.make import make_executor
 from boshnas.job import Job, Progress, Result
 from boshnas.job_memory import job_memory
+from boshnas.space_source import SpaceSource
 from boshnas.store import SCHEMA_NUMBER, STORE_FILE, STUDY_NAME
 from boshnas.training import Training
-from boshnas.trial import Decision, Status, Trial
+from boshnas.trial import Decision, Proposal, Status, Trial
 from design_space.architecture import Architecture
 from design_space.counts import num_parameters
 from design_space.model.presets import preset
+from design_space.space import DesignSpace
 from pretrain.config import Source
 from pretrain.corpus import PackedCorpus
 from pretrain.tokenizer import load_tokenizer
@@ -575,3 +578,37 @@ def test_the_workers_run_on_this_machine(settings: CampaignSettings):
     assert made.num_slots == 3
     assert check(settings).num_parallel == 1
     assert check(replace(settings, parallel=None)).num_parallel >= 1
+
+
+def test_restored_levels_are_those_of_the_search(tmp_path: Path):
+    """Also where local search left the candidates of a level, whose best the next one opens around."""
+
+    def made(number: int, level: int, id_: str, score: float) -> Trial:
+        return Trial(
+            number=number,
+            proposal=Proposal(id=id_, decision=Decision.OPTIMISE),
+            level=level,
+            architecture=source.architectures[id_].to_model_dict(),
+            parameters={},
+            seed=0,
+            status=Status.FINISHED,
+            score=score,
+        )
+
+    space = DesignSpace.load("flexibert_mini")
+    source = SpaceSource(space, 0)
+    trials = [made(number, 1, id_, 50.0 + number) for number, id_ in enumerate(source.open_level(1, {})[:5])]
+    candidates = source.open_level(2, {trial.id: trial.score or 0.0 for trial in trials})
+    found = next(id_ for id_ in source.neighbors(candidates[:3]) if id_ not in set(candidates))
+    trials.append(made(5, 2, found, 99.0))
+    finest = source.open_level(3, {trial.id: trial.score or 0.0 for trial in trials})
+    trials.append(made(6, 3, finest[0], 60.0))
+
+    again = SpaceSource(space, 0)
+    _restore(trials, again)
+    assert again.open_level(3, {trial.id: trial.score or 0.0 for trial in trials[:-1]}) == finest
+    searchers = [RandomSearcher(one.pool, seed=0, num_proposed=7) for one in (source, again)]
+    for searcher in searchers:
+        searcher.set_candidates(finest)
+        searcher.tell({finest[0]: 60.0})
+    assert searchers[0].ask(20) == searchers[1].ask(20)
