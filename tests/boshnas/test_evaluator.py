@@ -101,3 +101,9 @@ def test_more_evaluations_than_cores_are_warned_of(tiny: Path, monkeypatch: pyte
     assert [line for line in check(settings).warnings if "1000 evaluations share them" in line and "cores" in line]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     assert [line for line in check(settings).warnings if "2 GPUs; 1000 evaluations share them" in line]
+
+
+def test_tasks_are_told_by_the_names_that_it_gave_them(tiny: Path, capsys: pytest.CaptureFixture[str]):
+    (tiny / "train.py").write_text(CRASHES_ONCE.replace('"score":', '"task_scores": {"a[/b]": 1.0}, "score":'))
+    assert main(["--space", "tiny.yaml", "--budget", "2", "--evaluator", f"{sys.executable} train.py {{job}}"]) == 0
+    assert "a[/b]" in capsys.readouterr().out
