@@ -33,7 +33,8 @@ def _finite(value: JsonValue) -> JsonValue:
 
 
 FiniteJson = Annotated[JsonValue, AfterValidator(_finite)]
-Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+MAX_SECONDS = 1e9
+Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 """Wall-clock time that was measured: some of them still add up to what can be told."""
 _Count = Annotated[int, Field(ge=0, le=10**15)]
 
