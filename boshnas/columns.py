@@ -19,9 +19,7 @@ EMPTY = ("", "NA", "N/A", "NaN", "nan", "null")
 
 MAX_LEVELS = 256
 _SPACE = r"[^\S\x1c-\x1f]*"  # what `float` takes for it
-_NUMBER = re.compile(
-    rf"{_SPACE}[+-]?(((?!0\d)\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf(inity)?){_SPACE}", re.IGNORECASE
-)
+_NUMBER = re.compile(rf"{_SPACE}[+-]?(((?!0\d)\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf(inity)?){_SPACE}", re.IGNORECASE)
 _ZEROS_FIRST = re.compile(r"\s*[+-]?0\d[\d.]*\s*")
 _LIMIT = re.compile(r"\s*(.+?)\s*(<=|>=|==|<|>)\s*(.+?)\s*")
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {

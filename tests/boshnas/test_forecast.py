@@ -104,9 +104,7 @@ def test_jobs_of_a_cluster_do_not_share_the_cores_of_this_machine(
         return Speeds(pretrain=1.0, finetune=2.0, source="one")
 
     monkeypatch.setattr(forecast, "measured_speeds", measured)
-    speeds = forecast._calibrated(
-        Work(campaign, campaign.training, [TaskSize(num_trained=1, num_scored=1, length=16)])
-    )
+    speeds = forecast._calibrated(Work(campaign, campaign.training, [TaskSize(num_trained=1, num_scored=1, length=16)]))
     assert (speeds.pretrain, speeds.finetune, threads) == (1.0, 2.0, [1])
 
 
