@@ -200,9 +200,12 @@ def _export_best(campaign: Campaign, folder: Path, trials: Sequence[Trial], data
         target.rename(before)
     try:
         export(ExportRequest(run_folder=folder, target=target, database=database))
-    except BaseException:
+    except BaseException as error:
         if before.exists():
             before.rename(target)
+        if campaign.training is None and isinstance(error, InputError):  # the search is good without its model
+            sys.stderr.write(f"The model of {best.id} is not exported: {error}\n")
+            return None
         raise
     shutil.rmtree(before, ignore_errors=True)
     return target
