@@ -1,6 +1,7 @@
 """The model card of an export."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,13 @@ from finetune.outcomes.repeats import RunOutcome
 from finetune.tasks import Task, find_task
 from pretrain.config import Recipe
 
+_CITATION = (
+    "## Citation",
+    "",
+    "Tuli, Dedhia, Tuli, Jha (2023), FlexiBERT: Are current transformer architectures too homogeneous and rigid? "
+    "JAIR 77, arXiv:2205.11656.",
+    "",
+)
 _HUB_METRICS = {"accuracy": "accuracy", "matthews": "matthews_correlation"}
 
 
@@ -57,29 +65,67 @@ def model_card(trial: Trial, settings: Settings, lineage: Lineage) -> str:
     sections = [
         _metadata(trial, settings, lineage),
         *_introduction(trial.id, architecture, lineage.run),
-        *_scores(trial, is_demo),
+        *_scores(trial, *(("demo GLUE score (synthetic data)", "demo ") if is_demo else ("GLUE score", ""))),
         *_weights(lineage, is_demo),
         *_training(settings, lineage),
         *_limits(is_demo),
-        "## Citation",
-        "",
-        "Tuli, Dedhia, Tuli, Jha (2023), FlexiBERT: Are current transformer architectures too homogeneous and rigid? "
-        "JAIR 77, arXiv:2205.11656.",
-        "",
+        *_CITATION,
     ]
     return "\n".join(sections)
 
 
-def _introduction(id_: str, architecture: Architecture, run: str) -> list[str]:
+def evaluator_card(
+    trial: Trial, command: Sequence[str], *, run: str, license: str, base_model: str | None, has_tokenizer: bool
+) -> str:
+    """README.md of the folder where a program of the user's own trained: of data and recipe nothing is known here.
+
+    Args:
+        trial: What the program measured of the architecture.
+        command: The program and its arguments.
+        run: Name of the run's folder.
+        license: Of the weights, by its hub identifier.
+        base_model: Hub name of what was fine-tuned.
+        has_tokenizer: Whether the folder holds one.
+    """
+    data = ModelCardData(
+        license=license,
+        library_name="transformers",
+        tags=["flexibert", "boshnas"],
+        pipeline_tag="fill-mask",
+        base_model=base_model,
+        model_name=f"flexibert-{trial.id}",
+    )
+    offered = f" It was offered the weights of `{trial.parent_id}` to start from." if trial.parent_id else ""
+    sections = [
+        f"---\n{data.to_yaml()}\n---\n",
+        *_introduction(trial.id, Architecture.from_model_dict(trial.architecture), run, has_tokenizer),
+        *_scores(trial, "score", ""),
+        "## Weights, data and recipe",
+        "",
+        f"An evaluator of the user's own trained this model and measured its scores.{offered} Its command:",
+        "",
+        "```sh",
+        shlex.join(command),
+        "```",
+        "",
+        "What it trained on, and how, is not known here: add it before you publish the model.",
+        "",
+        *_CITATION,
+    ]
+    return "\n".join(sections)
+
+
+def _introduction(id_: str, architecture: Architecture, run: str, has_tokenizer: bool = True) -> list[str]:
+    tokenizer = 'tokenizer = AutoTokenizer.from_pretrained("DIR", trust_remote_code=True)'
     return [
         f"# FlexiBERT {id_}",
         "",
         f"A FlexiBERT encoder of {len(architecture.layers)} layers, found by a BOSHNAS search (run `{run}`).",
         "",
         "```python",
-        "from transformers import AutoModel, AutoTokenizer",
+        f"from transformers import AutoModel{', AutoTokenizer' if has_tokenizer else ''}",
         "",
-        'tokenizer = AutoTokenizer.from_pretrained("DIR", trust_remote_code=True)',
+        *([tokenizer] if has_tokenizer else []),
         'model = AutoModel.from_pretrained("DIR", trust_remote_code=True)',
         "```",
         "",
@@ -94,17 +140,15 @@ def _introduction(id_: str, architecture: Architecture, run: str) -> list[str]:
     ]
 
 
-def _scores(trial: Trial, is_demo: bool) -> list[str]:
-    name = "demo GLUE score (synthetic data)" if is_demo else "GLUE score"
+def _scores(trial: Trial, name: str, prefix: str) -> list[str]:
+    """The trial's score under a name, and those of its tasks, which bear the prefix."""
+    rows = [f"| {prefix}{task} | {score:.2f} |" for task, score in trial.task_scores.items()]
     return [
         "## Scores",
         "",
         f"{name} of the search: {trial.score:.2f}, one training with seed {trial.seed}.",
         "",
-        "| task | score |",
-        "|---|---|",
-        *(f"| {'demo ' if is_demo else ''}{task} | {score:.2f} |" for task, score in trial.task_scores.items()),
-        "",
+        *(["| task | score |", "|---|---|", *rows, ""] if rows else []),
     ]
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -10,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
-from safetensors.torch import save_file
-from transformers import AutoModelForMaskedLM
+from pydantic import TypeAdapter
+from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from boshnas.card import Lineage, model_card
+from boshnas.card import Lineage, evaluator_card, model_card
+from boshnas.elsewhere import check_elsewhere
 from boshnas.errors import InputError
 from boshnas.job import CHECKPOINT_FOLDER, job_folder
 from boshnas.ranking import best_trial
@@ -40,8 +39,8 @@ from pretrain.mixture import Mixture
 from pretrain.tokenizer import load_tokenizer
 from pretrain.train import Objective, build_model, pretrain
 
-MAX_DIFFERENCE = 1e-5
-_CHECK_TOKENS = 16
+_TOKENIZER_FILES = ("tokenizer_config.json", "tokenizer.json")
+_KEEP_ONE = f"Give one with --id for which the evaluator left the folder {CHECKPOINT_FOLDER} beside its job.json."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +87,13 @@ def export(request: ExportRequest) -> Trial:
     if request.onnx:
         require_onnx()
     with Store.open(place(request.run_folder, request.database), read_only=True) as store:
-        trial = _trial(store, request)
         identity = dict(store.identity)
+        if "evaluator" in identity:
+            _refuse_training(request)
+        trial = _trial(store, request, "Train it anew with --train." if "worker" in identity else _KEEP_ONE)
+    if "evaluator" in identity:
+        _export_of_evaluator(request, trial, TypeAdapter(list[str]).validate_python(identity["evaluator"]))
+        return trial
     settings = Settings.model_validate(identity["worker"])
     if request.task is not None:
         load_task(find_task(request.task), settings.data)
@@ -98,13 +102,36 @@ def export(request: ExportRequest) -> Trial:
         checkpoint, lineage = _checkpoint(request, recipe, trial, settings, Path(scratch))
         is_classifier = request.task is not None
         model_class = FlexiBertForSequenceClassification if is_classifier else FlexiBertForMaskedLM
-        model = _loaded(model_class, checkpoint)
+        model = _loaded(model_class, checkpoint, "Train it anew with --train.")
         card = model_card(trial, settings, lineage)
-        save_self_contained(model, load_tokenizer(checkpoint), folder, card)
-        check_elsewhere(folder)
-        if request.onnx:
-            write_onnx(model, folder / ONNX_FILE)
+        _write(model, load_tokenizer(checkpoint), folder, card, request.onnx)
     return trial
+
+
+def _export_of_evaluator(request: ExportRequest, trial: Trial, command: Sequence[str]) -> None:
+    """Write what a program of the user's own has left: how it trains is not known here."""
+    checkpoint = job_folder(request.run_folder, trial.number) / CHECKPOINT_FOLDER
+    model = _loaded(FlexiBertForMaskedLM, checkpoint, "Export another one with --id.")
+    has_tokenizer = any((checkpoint / name).is_file() for name in _TOKENIZER_FILES)
+    card = evaluator_card(
+        trial,
+        command,
+        run=request.run_folder.name,
+        license=request.license,
+        base_model=request.base_model,
+        has_tokenizer=has_tokenizer,
+    )
+    with folder_written_whole(request.target) as folder:
+        _write(model, load_tokenizer(checkpoint) if has_tokenizer else None, folder, card, request.onnx)
+
+
+def _write(
+    model: FlexiBertPreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, folder: Path, card: str, onnx: bool
+) -> None:
+    save_self_contained(model, tokenizer, folder, card)
+    check_elsewhere(folder)
+    if onnx:
+        write_onnx(model, folder / ONNX_FILE)
 
 
 def _recipe(name_or_file: str, settings: Settings) -> Recipe:
@@ -121,15 +148,25 @@ def _recipe(name_or_file: str, settings: Settings) -> Recipe:
     return recipe.model_copy(update={"corpus": corpus})
 
 
-def _loaded(model_class: type[FlexiBertPreTrainedModel], checkpoint: Path) -> FlexiBertPreTrainedModel:
+def _loaded(model_class: type[FlexiBertPreTrainedModel], checkpoint: Path, way_out: str) -> FlexiBertPreTrainedModel:
     try:
         model: FlexiBertPreTrainedModel = model_class.from_pretrained(checkpoint)
     except (OSError, ValueError) as error:
-        raise InputError(f"{str(error).splitlines()[0]} Train it anew with --train.") from None
+        raise InputError(f"{str(error).splitlines()[0]} {way_out}") from None
     return model
 
 
-def _trial(store: Store, request: ExportRequest) -> Trial:
+def _refuse_training(request: ExportRequest) -> None:
+    """There is no recipe to go by where another program trained."""
+    for name, value in (("--task", request.task), ("--train", request.recipe)):
+        if value is not None:
+            raise InputError(
+                f"{name}: must not be given for a run whose evaluator trained in its own way, got {value!r}. "
+                "Export without it, and train the export with `python -m finetune` or your own program."
+            )
+
+
+def _trial(store: Store, request: ExportRequest, way_out: str) -> Trial:
     trials = store.trials()
     if request.id is None:
         trial = best_trial(trials)
@@ -142,7 +179,7 @@ def _trial(store: Store, request: ExportRequest) -> Trial:
             raise InputError(f"--id: must be an architecture that finished ({known}, …), got {request.id!r}.")
         trial = finished[request.id]
     if request.recipe is None and not (job_folder(request.run_folder, trial.number) / CHECKPOINT_FOLDER).is_dir():
-        raise InputError(f"{trial.id}: its checkpoint is gone from {request.run_folder}. Train it anew with --train.")
+        raise InputError(f"{trial.id}: its checkpoint is gone from {request.run_folder}. {way_out}")
     return trial
 
 
@@ -193,73 +230,6 @@ def _train(request: ExportRequest, recipe: Recipe, trial: Trial, settings: Setti
     model = build_model(architecture, tokenizer, max(MAX_POSITIONS, recipe.max_seq_length))
     pretrain(model, tokenizer, corpus, arguments, Objective(mlm_probability=recipe.mlm_probability))
     return folder
-
-
-_LOAD_ELSEWHERE = """
-import json
-import sys
-import torch
-import transformers
-from safetensors.torch import load_file
-folder, expected = sys.argv[1], load_file(sys.argv[2])
-differences = {}
-transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
-for name in json.load(open(folder + "/config.json"))["auto_map"]:
-    if name == "AutoConfig":
-        continue
-    model = getattr(transformers, name).from_pretrained(folder, trust_remote_code=True).eval()
-    for output in ("last_hidden_state", "logits"):
-        key = f"{name}.{output}"
-        if key in expected:
-            with torch.no_grad():
-                differences[key] = float((model(expected["input_ids"])[output] - expected[key]).abs().max())
-if any(name.split(".")[0] in ("design_space", "boshnas") for name in sys.modules):
-    sys.exit("the folder is not self-contained: it imported this project")
-json.dump(differences, open(sys.argv[3], "w"))
-"""
-
-
-def check_elsewhere(folder: Path) -> None:
-    """Load a model folder in a fresh process, offline, without this project, and compare its outputs.
-
-    Raises:
-        RuntimeError: If it does not load, or an output differs by more than 1e-5.
-    """
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    name = config["architectures"][0]
-    is_classifier = name == FlexiBertForSequenceClassification.__name__
-    model = (FlexiBertForSequenceClassification if is_classifier else FlexiBertForMaskedLM).from_pretrained(folder)
-    model.eval()
-    ids = torch.randint(5, model.config.vocab_size, (2, _CHECK_TOKENS), generator=torch.Generator().manual_seed(0))
-    head = "AutoModelForSequenceClassification" if is_classifier else AutoModelForMaskedLM.__name__
-    with torch.no_grad():
-        expected = {
-            "input_ids": ids,
-            "AutoModel.last_hidden_state": model.base_model(ids).last_hidden_state,
-            f"{head}.logits": model(ids).logits,
-        }
-    with tempfile.TemporaryDirectory() as scratch:
-        tensors, differences_file = Path(scratch, "expected.safetensors"), Path(scratch, "differences.json")
-        save_file({key: value.contiguous() for key, value in expected.items()}, tensors)
-        environment = os.environ | {
-            "HF_HUB_OFFLINE": "1",
-            "HF_MODULES_CACHE": scratch,
-            "TRANSFORMERS_VERBOSITY": "error",
-        }
-        outcome = subprocess.run(
-            [sys.executable, "-P", "-c", _LOAD_ELSEWHERE, str(folder.resolve()), str(tensors), str(differences_file)],
-            env=environment,
-            cwd=scratch,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if outcome.returncode != 0:
-            raise RuntimeError(f"export: {folder} does not load in a fresh process:\n{outcome.stderr[-2000:]}")
-        differences = json.loads(differences_file.read_text("utf-8"))
-    for key in set(expected) - {"input_ids"}:
-        if not differences[key] <= MAX_DIFFERENCE:
-            raise RuntimeError(f"export: {key} differs by {differences[key]} in a fresh process")
 
 
 app = typer.Typer(add_completion=False)

@@ -13,6 +13,9 @@ import numpy as np
 from boshnas.baselines import RandomSearcher
 from boshnas.calibration import Speeds, measured_speeds, startup_seconds
 from boshnas.campaign import Campaign
+from boshnas.executors.local_settings import LocalSettings
+from boshnas.executors.ray.settings import RaySettings
+from boshnas.executors.slurm import SlurmSettings
 from boshnas.plan import Plan
 from boshnas.pool import Pool
 from boshnas.simulate.campaign import Machines, Outcome, new_clock, simulate
@@ -33,6 +36,7 @@ _NUM_READ = 1_000
 _TOKENS_A_WORD = 1.3
 _NUM_SPECIAL = 3
 _PADDED_TO = 95
+_GPU_WORDS = ("--gpus", "--gpus-per-node", "--gpus-per-task")  # of sbatch; a job is one task on one node
 _NOTE = (
     "A forecast, not a promise. Training times grow with FLOPs from {source}; each evaluation takes {setup_s:.0f} s "
     "more to start. Candidates are drawn at random; hours are the mean of {num} draws, with their range. Weights taken "
@@ -105,11 +109,10 @@ def forecast(campaign: Campaign, training: Training, earlier: Sequence[Trial]) -
     accounts = [draw.account for draw in draws]
     minutes = [(span.end - span.start) / 60 for account in accounts for span in account.spans]
     hours = [account.hours if account.spans else 0.0 for account in accounts]
-    gpus_per_slot = min(1.0, len(campaign.gpus) / num_slots(campaign))
     return {
         "hours": _rounded(fmean(hours)),
         "hours_range": [_rounded(min(hours)), _rounded(max(hours))],
-        "gpu_hours": _rounded(gpus_per_slot * fmean(account.slot_hours for account in accounts)),
+        "gpu_hours": _rounded(gpus_per_slot(campaign) * fmean(account.slot_hours for account in accounts)),
         "evaluation_minutes": {
             "median": _rounded(median(minutes)) if minutes else None,
             "max": _rounded(max(minutes)) if minutes else None,
@@ -122,6 +125,34 @@ def forecast(campaign: Campaign, training: Training, earlier: Sequence[Trial]) -
 def num_slots(campaign: Campaign) -> int:
     """Evaluations at a time, one where a cluster decides."""
     return campaign.num_parallel or 1
+
+
+def gpus_per_slot(campaign: Campaign) -> float:
+    """GPUs that one evaluation takes: what a cluster is asked for, or its share of this machine's."""
+    executor = campaign.executor
+    if isinstance(executor, RaySettings):
+        return executor.num_gpus
+    if isinstance(executor, SlurmSettings):
+        return _slurm_gpus(executor)
+    return min(1.0, len(campaign.gpus) / num_slots(campaign))
+
+
+def _slurm_gpus(settings: SlurmSettings) -> int:
+    """GPUs of one job, by its gres (`gpu`, `gpu:2`, `gpu:a100:2`) and its further words (`--gpus=2`)."""
+    asked = [settings.gres or ""]
+    for word in settings.extra:
+        name, _, value = word.partition("=")
+        if name in _GPU_WORDS:
+            asked.append(",".join(f"gpu:{part}" for part in value.split(",")))
+    return max(sum(map(_num_gpus, resources.split(","))) for resources in asked)
+
+
+def _num_gpus(resource: str) -> int:
+    """Of one generic resource: 0 where it is another than GPUs, 1 where no number is told."""
+    kind, *rest = resource.removeprefix("gres/").partition("(")[0].split(":")
+    if kind != "gpu":
+        return 0
+    return int(rest[-1]) if rest and rest[-1].isdecimal() else 1
 
 
 def past_speeds(work: Work, trials: Sequence[Trial]) -> Speeds | None:
@@ -146,13 +177,27 @@ def _calibrated(work: Work) -> Speeds:
     (architecture,) = campaign.space.sample(1, 1, np.random.default_rng(campaign.settings.seed))
     num_cores = os.cpu_count() or 1
     length = round(fmean(task.length for task in work.tasks))
-    speeds = measured_speeds(architecture, work.training.worker, length, max(1, num_cores // num_slots(campaign)))
-    num_sharing = max(1.0, num_slots(campaign) / (len(campaign.gpus) or num_cores))
+    speeds = measured_speeds(architecture, work.training.worker, length, _num_threads(campaign, num_cores))
+    # Jobs of a cluster share nothing: each is placed where what it asks for is free.
+    is_local = isinstance(campaign.executor, LocalSettings)
+    num_sharing = max(1.0, num_slots(campaign) / (len(campaign.gpus) or num_cores)) if is_local else 1.0
     return Speeds(
         pretrain=num_sharing * speeds.pretrain,
         finetune=num_sharing * speeds.finetune,
         source=f"this machine ({speeds.source})",
     )
+
+
+def _num_threads(campaign: Campaign, num_cores: int) -> int:
+    """Threads that an evaluation computes with, as far as this machine has them."""
+    executor = campaign.executor
+    if isinstance(executor, SlurmSettings):
+        num_threads = executor.cpus_per_task or 1
+    elif isinstance(executor, RaySettings):
+        num_threads = int(executor.num_cpus)
+    else:
+        num_threads = num_cores // num_slots(campaign)
+    return max(1, min(num_threads, num_cores))
 
 
 class _Drawn:

@@ -33,6 +33,10 @@ def _finite(value: JsonValue) -> JsonValue:
 
 
 FiniteJson = Annotated[JsonValue, AfterValidator(_finite)]
+MAX_SECONDS = 1e9
+Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
+"""Wall-clock time that was measured: some of them still add up to what can be told."""
+_Count = Annotated[int, Field(ge=0, le=10**15)]
 
 
 class Parent(BaseModel):
@@ -89,7 +93,7 @@ class Result(BaseModel):
     status: Status
     score: float | None = None
     task_scores: dict[str, float] = {}
-    stage_seconds: dict[str, float] = {}
+    stage_seconds: dict[str, Seconds] = {}
     details: dict[str, JsonValue] = {}
     error: str | None = None
 
@@ -109,8 +113,8 @@ class Progress(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     stage: str
-    step: int
-    num_steps: int
+    step: _Count
+    num_steps: _Count
 
 
 class _Schema(BaseModel):

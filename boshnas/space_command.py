@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from transformers.utils import CONFIG_NAME
 from transformers.utils import logging as transformers_logging
@@ -213,9 +214,12 @@ def _export_best(campaign: Campaign, folder: Path, trials: Sequence[Trial], data
         target.rename(before)
     try:
         export(ExportRequest(run_folder=folder, target=target, database=database))
-    except BaseException:
+    except BaseException as error:
         if before.exists():
             before.rename(target)
+        if campaign.training is None and isinstance(error, InputError):  # the search is good without its model
+            sys.stderr.write(f"The model of {best.id} is not exported: {error}\n")
+            return None
         raise
     shutil.rmtree(before, ignore_errors=True)
     return target
@@ -272,7 +276,7 @@ def _print_results(campaign: Campaign, trials: Sequence[Trial], summary: dict[st
     shown += [trial for trial in ranked if trial.proposal.decision is Decision.BASELINE]
     table = Table(title=f"Best by {campaign.score_name}", title_justify="left", box=None)
     tasks = list(dict.fromkeys(task for trial in shown for task in trial.task_scores))
-    for column in ("architecture", campaign.score_name, "params", "level", "why", *tasks):
+    for column in ("architecture", campaign.score_name, "params", "level", "why", *map(escape, tasks)):
         table.add_column(column, justify="left" if column in ("architecture", "why") else "right", no_wrap=True)
     for trial in results_of(shown):
         is_baseline = trial.proposal.decision is Decision.BASELINE

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from boshnas.errors import InputError
-from boshnas.job import PROGRESS_FILE, SAVED_FILE, Job, Progress, Saved, read_model, write_model
+from boshnas.job import PROGRESS_FILE, SAVED_FILE, Job, Progress, Saved, Seconds, read_model, write_model
 
 STAGES_FILE = "stages.json"
 _PROGRESS_SECONDS = 0.5
@@ -30,7 +30,7 @@ class Finished(BaseModel):
 
     job: str
     outcomes: dict[str, Outcome] = {}
-    seconds: dict[str, float] = {}
+    seconds: dict[str, Seconds] = {}
 
 
 class Stages:

@@ -1,5 +1,6 @@
 """A search in progress, for a person: a live table in a terminal, plain lines elsewhere."""
 
+import math
 import time
 from collections.abc import Mapping
 from typing import TextIO
@@ -148,7 +149,7 @@ class LiveView:
             share = progress.step / progress.num_steps if progress and progress.num_steps else 0.0
             bar = ProgressBar(total=1.0, completed=share, width=20)
             seconds = clock(time.monotonic() - self._started[number])
-            table.add_row(str(number), trial.id, escape(described(trial)), stage, bar, seconds)
+            table.add_row(str(number), trial.id, escape(described(trial)), escape(stage), bar, seconds)
         self._live.update(table, refresh=True)
 
 
@@ -181,7 +182,9 @@ def waiting(reason: str | None) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as 12s, 3m05s or 2h07m."""
+    """Seconds as 12s, 3m05s or 2h07m; `?` where they are no number."""
+    if not math.isfinite(seconds):
+        return "?"
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"

@@ -61,7 +61,7 @@ def _checks(executor: str, config: Path | None, out: Path, submit: bool) -> Iter
     if isinstance(settings, RaySettings):
         yield from run_checks("ray", lambda: ray.check_ray(settings))
     if isinstance(settings, SlurmSettings):
-        yield from run_checks("slurm", lambda: slurm.check_slurm(settings.partition))
+        yield from run_checks("slurm", lambda: slurm.check_slurm(settings))
         if submit:
             yield from run_checks("slurm job", lambda: slurm.check_submission(out, settings.words()))
 

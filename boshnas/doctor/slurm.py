@@ -8,6 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from boshnas.doctor.checks import Check, ask, failure, ok, warning
+from boshnas.errors import InputError
+from boshnas.executors.slurm import SlurmSettings
+from boshnas.executors.slurm.commands import check_partition
 
 _COMMANDS = ("sbatch", "squeue", "sinfo", "scontrol", "scancel")
 _JOB_TIMEOUT_S = 120.0
@@ -17,11 +20,11 @@ _PLACES = ("--partition=", "--account=", "--qos=", "--reservation=", "--constrai
 _GOOD_NODES = ("idle", "mixed", "allocated", "completing", "reserved", "planned")
 
 
-def check_slurm(partition: str | None) -> Iterator[Check]:
-    """Whether the commands are there, the controller answers, and the partition takes jobs.
+def check_slurm(settings: SlurmSettings) -> Iterator[Check]:
+    """Whether the commands are there, the controller answers, and the partitions fit and take jobs.
 
     Args:
-        partition: To look at; None: the cluster's own default.
+        settings: What every job of a search would ask for.
     """
     absent = [name for name in _COMMANDS if shutil.which(name) is None]
     if absent:
@@ -32,38 +35,40 @@ def check_slurm(partition: str | None) -> Iterator[Check]:
         yield failure("slurm", said, "Check that SLURM_CONF names the cluster's slurm.conf.")
         return
     yield ok("slurm", said)
-    is_up, said = ask(["sinfo", "--noheader", "--format=%P|%a|%T|%D"])
+    is_up, said = ask(["sinfo", "--all", "--noheader", "--format=%P|%a|%T|%D"])
     if not is_up:
         yield failure("slurm controller", said, "Ask the administrator whether slurmctld runs, and check SLURM_CONF.")
         return
-    yield _partition(said.splitlines(), partition)
+    try:
+        check_partition(settings)
+    except InputError as error:
+        message, _, way_out = str(error).removeprefix("SlurmExecutor: ").rpartition(". ")
+        yield failure("slurm partition", message, way_out)
+    else:
+        yield _partition([line.split("|") for line in said.splitlines() if line.count("|") == 3], settings.partition)
     yield _accounting()
 
 
-def _partition(lines: list[str], wanted: str | None) -> Check:
-    rows = [line.split("|") for line in lines if line.count("|") == 3]
-    names = [name.rstrip("*") for name, *_ in rows]
-    if wanted is None:
-        wanted = next((name.rstrip("*") for name, *_ in rows if name.endswith("*")), None)
-        if wanted is None:
-            return failure("slurm partition", "the cluster has no default", f"Set partition: one of {_list(names)}.")
-    own = [row for row in rows if row[0].rstrip("*") == wanted]
-    if not own:
-        return failure("slurm partition", f"there is no {wanted!r}", f"Set partition: one of {_list(names)}.")
-    if all(availability != "up" for _, availability, *_ in own):
-        return failure("slurm partition", f"{wanted} is {own[0][1]}", f"Set another partition: one of {_list(names)}.")
-    nodes = ", ".join(f"{count} {state}" for *_, state, count in own)
-    if not any(state.rstrip("*~#!%$@^-+") in _GOOD_NODES for _, _, state, _ in own):
+def _partition(rows: Sequence[Sequence[str]], wanted: str | None) -> Check:
+    """Whether one of the wanted partitions takes jobs; the cluster has them.
+
+    Args:
+        rows: Of sinfo: partition (`*`: the default), whether it is up, state of nodes, their number.
+        wanted: Several with commas; None: the default.
+    """
+    names = [name.rstrip("*") for name, *_ in rows if name.endswith("*")] if wanted is None else wanted.split(",")
+    own = [(name.rstrip("*"), *rest) for name, *rest in rows if name.rstrip("*") in names]
+    up = [row for row in own if row[1] == "up"]
+    said = ", ".join(dict.fromkeys(f"{name} is {availability}" for name, availability, *_ in own))
+    if not up:
+        others = ", ".join(dict.fromkeys(name.rstrip("*") for name, availability, *_ in rows if availability == "up"))
+        return failure("slurm partition", said, f"Set another partition: {others or 'none is up'}.")
+    nodes = ", ".join(f"{count} {state}" for *_, state, count in up)
+    if not any(state.rstrip("*~#!%$@^-+") in _GOOD_NODES for *_, state, _ in up):
         return warning(
-            "slurm partition",
-            f"{wanted} is up, with no node that takes jobs ({nodes})",
-            "Ask when its nodes come back.",
+            "slurm partition", f"{said}, with no node that takes jobs ({nodes})", "Ask when its nodes come back."
         )
-    return ok("slurm partition", f"{wanted} is up ({nodes})")
-
-
-def _list(names: list[str]) -> str:
-    return ", ".join(dict.fromkeys(names)) or "none"
+    return ok("slurm partition", f"{said} ({nodes})")
 
 
 def _accounting() -> Check:

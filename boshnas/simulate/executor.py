@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from boshnas.errors import InputError
-from boshnas.job import STARTED_FILE, Job, Result
+from boshnas.job import MAX_SECONDS, STARTED_FILE, Job, Result
 from boshnas.simulate.account import Span
 from boshnas.simulate.clock import VirtualClock
 from boshnas.simulate.faults import Faults
@@ -146,7 +146,7 @@ class SimulatedExecutor:
             id=job.id,
             status=Status.FINISHED,
             score=self._known[job.id].score,
-            stage_seconds={STAGE: seconds},
+            stage_seconds={STAGE: min(seconds, MAX_SECONDS)},
         )
 
     def _end(self, attempt: _Attempt, end: float, status: Status) -> None:

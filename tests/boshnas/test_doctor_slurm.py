@@ -7,8 +7,10 @@ import pytest
 
 from boshnas.doctor import slurm
 from boshnas.doctor.checks import Check, Outcome
+from boshnas.executors.slurm import SlurmSettings
 
-SINFO = "debug*|up|idle|2\ndebug*|up|drained|1\nnight|inactive|idle|1\ngone|up|down*|3"
+# Partition, whether it is up, state of its nodes, their number.
+SINFO = "debug*|up|idle|2\ndebug*|up|drained|1\nnight|inactive|idle|1\ngone|up|down*|3\nlong|up|mixed|4"
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "sbatch",
         '[ "$1" = --version ] && echo slurm 22.05.8 && exit; for w; do :; done; sh -c "${w#--wrap=}"; echo 12',
     )
-    write(folder, "sinfo", f"echo '{SINFO}'")
+    write_partitions(folder, SINFO)
     write(folder, "scontrol", "echo 'AccountingStorageType   = accounting_storage/slurmdbd'")
     monkeypatch.setattr(slurm, "_WAIT_INTERVAL_S", 0.01)
     return folder
@@ -35,8 +37,15 @@ def write(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def by_name(partition: str | None = None) -> dict[str, Check]:
-    return {check.name: check for check in slurm.check_slurm(partition)}
+def write_partitions(folder: Path, rows: str) -> None:
+    """A sinfo that tells of these, each with a limit of an hour."""
+    limits = "\n".join(f"{row.partition('|')[0]}|1:00:00" for row in rows.splitlines())
+    write(folder, "sinfo", f"case \"$*\" in *%l*) echo '{limits}';; *) echo '{rows}';; esac")
+
+
+def by_name(partition: str | None = None, **settings: str) -> dict[str, Check]:
+    checks = slurm.check_slurm(SlurmSettings(partition=partition, **settings))  # type: ignore[arg-type]
+    return {check.name: check for check in checks}
 
 
 def test_a_sound_cluster(cluster: Path):
@@ -52,8 +61,11 @@ def test_a_sound_cluster(cluster: Path):
     [
         ("debug", Outcome.OK, "debug is up"),
         ("night", Outcome.FAILURE, "night is inactive"),
-        ("evening", Outcome.FAILURE, "there is no 'evening'"),
+        ("evening", Outcome.FAILURE, "partition must be one of the cluster's, got 'evening'"),
+        ("debug,evening", Outcome.FAILURE, "partition must be one of the cluster's, got 'evening'"),
         ("gone", Outcome.WARNING, r"no node that takes jobs (3 down*)"),
+        ("long,gone", Outcome.OK, "gone is up, long is up (3 down*, 4 mixed)"),
+        ("debug,night", Outcome.OK, "debug is up, night is inactive (2 idle, 1 drained)"),
     ],
 )
 def test_the_partition_of_the_config(cluster: Path, partition: str, status: Outcome, message: str):
@@ -61,12 +73,23 @@ def test_the_partition_of_the_config(cluster: Path, partition: str, status: Outc
     assert check.status is status
     assert message in check.message
     if status is Outcome.FAILURE:
-        assert "one of debug, night, gone" in check.remedy
+        assert "debug, gone, " in check.remedy
 
 
 def test_a_cluster_without_a_default_partition(cluster: Path):
-    write(cluster, "sinfo", "echo 'night|up|idle|1'")
-    assert by_name()["slurm partition"].remedy == "Set partition: one of night."
+    write_partitions(cluster, "night|up|idle|1")
+    check = by_name()["slurm partition"]
+    assert check.status is Outcome.FAILURE
+    assert "this cluster has no default one" in check.message
+    assert check.remedy == "Choose of: night."
+
+
+def test_a_time_beyond_the_partitions_limit(cluster: Path):
+    assert by_name("debug", time="1:00:00")["slurm partition"].status is Outcome.OK
+    check = by_name("debug", time="2:00:00")["slurm partition"]
+    assert check.status is Outcome.FAILURE
+    assert "time must be at most 1:00:00" in check.message
+    assert check.remedy == "Lower it or choose another partition."
 
 
 def test_accounting_that_is_off_is_a_warning_with_its_consequence(cluster: Path):
@@ -86,7 +109,7 @@ def test_a_controller_that_does_not_answer(cluster: Path):
 
 def test_commands_without_their_configuration(cluster: Path):
     write(cluster, "sbatch", "echo 'sbatch: fatal: Could not establish a configuration source' >&2; exit 1")
-    (check,) = slurm.check_slurm(None)
+    (check,) = slurm.check_slurm(SlurmSettings())
     assert check.status is Outcome.FAILURE
     assert "Could not establish" in check.message
     assert "SLURM_CONF" in check.remedy
@@ -94,7 +117,7 @@ def test_commands_without_their_configuration(cluster: Path):
 
 def test_without_slurm_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    (check,) = slurm.check_slurm(None)
+    (check,) = slurm.check_slurm(SlurmSettings())
     assert (check.status, check.message) == (Outcome.FAILURE, "sbatch, squeue, sinfo, scontrol, scancel not found")
 
 

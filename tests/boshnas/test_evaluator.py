@@ -1,6 +1,7 @@
 """Searches of a space by a program of the user's own; the one that the documentation shows is among them."""
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from boshnas.errors import InputError
 from boshnas.run import main
 from boshnas.store import Store, place
 from boshnas.trial import Status
+from design_space.model import FlexiBertForMaskedLM
 
 DOCS = Path(__file__).parents[2] / "docs" / "running.md"
 CRASHES_ONCE = """
@@ -27,6 +29,23 @@ result = {"number": job["number"], "id": job["id"], "status": status}
 result |= {"score": float(job["number"])} if status == "finished" else {}
 path.with_name("result.json").write_text(json.dumps(result))
 """
+LEAVES_A_MODEL = """
+import json, pathlib, sys
+from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
+path = pathlib.Path(sys.argv[1])
+job = json.loads(path.read_text())
+model = FlexiBertForMaskedLM(FlexiBertConfig(model_dict=job["architecture"], vocab_size=64))
+model.save_pretrained(path.with_name("pretrained"))
+result = {"number": job["number"], "id": job["id"], "status": "finished", "score": 1.0}
+path.with_name("result.json").write_text(json.dumps(result))
+"""
+LEAVES_ANOTHERS_MODEL = (
+    CRASHES_ONCE
+    + """
+path.with_name("pretrained").mkdir(exist_ok=True)
+path.with_name("pretrained").joinpath("config.json").write_text('{"model_type": "bert"}')
+"""
+)
 
 
 @pytest.fixture
@@ -119,3 +138,34 @@ def test_a_virtual_environments_interpreter_stays_a_link_and_only_the_script_is_
         "--mode",
         "fast",
     ]
+
+
+def test_tasks_are_told_by_the_names_that_it_gave_them(tiny: Path, capsys: pytest.CaptureFixture[str]):
+    (tiny / "train.py").write_text(CRASHES_ONCE.replace('"score":', '"task_scores": {"a[/b]": 1.0}, "score":'))
+    assert main(["--space", "tiny.yaml", "--budget", "2", "--evaluator", f"{sys.executable} train.py {{job}}"]) == 0
+    assert "a[/b]" in capsys.readouterr().out
+
+
+def test_the_best_model_that_it_left_is_exported(
+    tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    (tiny / "train.py").write_text(LEAVES_A_MODEL)
+    python = Path(sys.executable)
+    monkeypatch.setenv("PATH", str(python.parent), prepend=os.pathsep)
+    words = ["--space", "tiny.yaml", "--budget", "1", "--out", "run", "--json"]
+    assert main([*words, "--evaluator", f"{python.name} train.py {{job}}"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["export_dir"] == "run/best"
+    model = FlexiBertForMaskedLM.from_pretrained(tiny / "run" / "best")
+    assert model.config.model_dict["h"] == found["best"]["model_dict"]["h"]
+    assert "train.py" in (tiny / "run" / "best" / "README.md").read_text("utf-8")
+
+
+def test_a_model_that_cannot_be_exported_does_not_take_the_results_away(tiny: Path, capsys: pytest.CaptureFixture[str]):
+    (tiny / "train.py").write_text(LEAVES_ANOTHERS_MODEL)
+    words = ["--space", "tiny.yaml", "--budget", "1", "--out", "run", "--json"]
+    assert main([*words, "--evaluator", f"{sys.executable} train.py {{job}}"]) == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out.splitlines()[-1])
+    assert (found["num_evaluated"], found["export_dir"]) == (1, None)
+    assert f"The model of {found['best']['id']} is not exported: " in captured.err

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,13 @@ from transformers import AutoTokenizer
 
 from boshnas.campaign import Campaign, check, open_store
 from boshnas.campaign_settings import CampaignSettings
-from boshnas.export import ExportRequest, check_elsewhere, export, main
+from boshnas.elsewhere import check_elsewhere
+from boshnas.export import ExportRequest, export, main
 from boshnas.job import CHECKPOINT_FOLDER, Job, Parent, Result, job_folder
 from boshnas.trial import Decision, Proposal, Status, Trial
 from boshnas.worker.evaluation import evaluate
-from design_space.model import FlexiBertForMaskedLM
+from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
+from pretrain.tokenizer import load_tokenizer
 
 TINY = """
 architecture:
@@ -168,6 +171,73 @@ def test_an_unknown_task_or_recipe_leaves_nothing_behind(
     before = sorted(run_folder.parent.rglob("*"))
     assert expected in refused(capsys, str(run_folder), "--to", str(run_folder.parent / "deep" / "new"), *words)
     assert sorted(run_folder.parent.rglob("*")) == before
+
+
+@pytest.fixture
+def evaluated(campaign: Campaign, tmp_path: Path) -> Path:
+    """A run of an evaluator, which left a model in the folder of its better evaluation alone."""
+    campaign = check(CampaignSettings(space=campaign.settings.space, evaluator="true --rate 0.1 {job}"))
+    folder = tmp_path / "run"
+    add(campaign, folder, 60.0)
+    best = add(campaign, folder, 70.0, Parent(id="feedbeef", checkpoint="unused", overlap=1.0))
+    config = FlexiBertConfig(model_dict=dict(best.architecture), vocab_size=64, max_position_embeddings=12)
+    FlexiBertForMaskedLM(config).save_pretrained(job_folder(folder, 1) / CHECKPOINT_FOLDER)
+    return folder
+
+
+def test_what_an_evaluator_left_is_exported(evaluated: Path, capsys: pytest.CaptureFixture[str]):
+    target = evaluated.parent / "model"
+    assert main([str(evaluated), "--to", str(target), "--license", "mit", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["export_dir"] == str(target)
+    ours = FlexiBertForMaskedLM.from_pretrained(job_folder(evaluated, 1) / CHECKPOINT_FOLDER).state_dict()
+    exported = FlexiBertForMaskedLM.from_pretrained(target).state_dict()
+    assert all(torch.equal(ours[name], exported[name]) for name in ours)
+    card = (target / "README.md").read_text("utf-8")
+    assert "An evaluator of the user's own trained this model" in card
+    assert "\ntrue --rate 0.1 '{job}'\n" in card
+    assert "offered the weights of `feedbeef`" in card
+    assert "score of the search: 70.00" in card
+    assert "GLUE" not in card
+    assert "AutoTokenizer" not in card
+    assert "\nlicense: mit\n" in card
+
+
+def test_the_tokenizer_that_an_evaluator_left_goes_along(evaluated: Path, campaign: Campaign):
+    campaign.training.prepare(evaluated)
+    load_tokenizer(evaluated / "tokenizer").save_pretrained(job_folder(evaluated, 1) / CHECKPOINT_FOLDER)
+    target = evaluated.parent / "model"
+    export(ExportRequest(run_folder=evaluated, target=target))
+    assert AutoTokenizer.from_pretrained(target)("the red cat")["input_ids"]
+    assert 'AutoTokenizer.from_pretrained("DIR"' in (target / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--task", "sst2"), "--task: must not be given for a run whose evaluator trained in its own way, got 'sst2'."),
+        (("--train", "cpu_small"), "--train: must not be given for a run whose evaluator trained in its own way"),
+    ],
+)
+def test_what_needs_a_recipe_is_refused_for_an_evaluators_run(
+    evaluated: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str
+):
+    assert expected in refused(capsys, str(evaluated), "--to", str(evaluated.parent / "new"), *words)
+    assert not (evaluated.parent / "new").exists()
+
+
+def test_a_model_that_an_evaluator_did_not_leave_whole_is_refused(evaluated: Path, capsys: pytest.CaptureFixture[str]):
+    words = (str(evaluated), "--to", str(evaluated.parent / "new"))
+    checkpoint = job_folder(evaluated, 1) / CHECKPOINT_FOLDER
+    (checkpoint / "model.safetensors").write_bytes(b"torn")
+    line = refused(capsys, *words)
+    assert "--train" not in line
+    (checkpoint / "config.json").write_text('{"model_type": "bert"}')
+    refused(capsys, *words)
+    shutil.rmtree(checkpoint)
+    line = refused(capsys, *words)
+    assert "its checkpoint is gone from" in line
+    assert "--train" not in line
+    assert not (evaluated.parent / "new").exists()
 
 
 def test_help_works(capsys: pytest.CaptureFixture[str]):

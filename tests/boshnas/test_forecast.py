@@ -10,6 +10,8 @@ import pytest
 from boshnas import calibration, forecast
 from boshnas.calibration import Speeds, measured_speeds
 from boshnas.campaign import Campaign, CampaignSettings, check, open_store
+from boshnas.executors.ray.settings import RaySettings
+from boshnas.executors.slurm import SlurmSettings
 from boshnas.forecast import TaskSize, Work, past_speeds
 from boshnas.job import Result
 from boshnas.trial import Decision, Proposal, Status, Trial
@@ -64,6 +66,46 @@ def test_evaluations_of_one_length_take_their_turns_on_the_slots(space: Path, mo
 def test_gpus_that_are_shared_count_once(space: Path, monkeypatch: pytest.MonkeyPatch, num_gpus: int, expected: float):
     campaign = replace(campaign_of(space), gpus=[str(gpu) for gpu in range(num_gpus)])
     assert forecast_of(campaign, monkeypatch)["gpu_hours"] == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("executor", "num_gpus"),
+    [
+        (SlurmSettings(), 0),
+        (SlurmSettings(gres="gpu"), 1),
+        (SlurmSettings(gres="gpu:2"), 2),
+        (SlurmSettings(gres="gpu:a100"), 1),
+        (SlurmSettings(gres="gpu:a100:2,shard:4,gpu:t4:1"), 3),
+        (SlurmSettings(gres="license:3"), 0),
+        (SlurmSettings(extra=["--gpus=a100:4", "--exclusive"]), 4),
+        (SlurmSettings(gres="gpu:2", extra=["--gpus-per-node=2"]), 2),
+        (RaySettings(), 0),
+        (RaySettings(num_gpus=0.5), 0.5),
+        (RaySettings(num_gpus=4), 4),
+    ],
+)
+def test_a_clusters_gpus_are_those_that_each_job_asks_for(
+    space: Path, monkeypatch: pytest.MonkeyPatch, executor: SlurmSettings | RaySettings, num_gpus: float
+):
+    campaign = replace(campaign_of(space), executor=executor, gpus=[])
+    # 12 evaluations of 10 minutes
+    assert forecast_of(campaign, monkeypatch)["gpu_hours"] == pytest.approx(2 * num_gpus, abs=0.02 * num_gpus)
+
+
+@pytest.mark.parametrize("executor", [SlurmSettings(max_in_flight=500), RaySettings(max_in_flight=500)])
+def test_jobs_of_a_cluster_do_not_share_the_cores_of_this_machine(
+    space: Path, monkeypatch: pytest.MonkeyPatch, executor: SlurmSettings | RaySettings
+):
+    campaign = replace(campaign_of(space), executor=executor, gpus=[], num_parallel=500)
+    threads: list[int] = []
+
+    def measured(*values: Any) -> Speeds:
+        threads.append(values[-1])
+        return Speeds(pretrain=1.0, finetune=2.0, source="one")
+
+    monkeypatch.setattr(forecast, "measured_speeds", measured)
+    speeds = forecast._calibrated(Work(campaign, campaign.training, [TaskSize(num_trained=1, num_scored=1, length=16)]))
+    assert (speeds.pretrain, speeds.finetune, threads) == (1.0, 2.0, [1])
 
 
 def test_baselines_and_the_time_limit_count(space: Path, monkeypatch: pytest.MonkeyPatch):

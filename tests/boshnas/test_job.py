@@ -75,3 +75,18 @@ def test_refuses_a_newer_schema(tmp_path: Path):
 def test_a_score_is_finite(score: float):
     with pytest.raises(ValidationError, match="finite number"):
         Result(number=0, id="a", status=Status.FINISHED, score=score)
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0, 1e308])
+def test_the_seconds_of_a_stage_are_those_of_a_clock(tmp_path: Path, seconds: float):
+    content = {"number": 0, "id": "a", "status": "finished", "score": 1.0, "stage_seconds": {"train": seconds}}
+    (tmp_path / "result.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"stage_seconds\.train"):
+        read_model(tmp_path / "result.json", Result)
+
+
+@pytest.mark.parametrize("step", [-1, 10**400], ids=["negative", "large"])
+def test_a_step_is_one_that_can_be_drawn(tmp_path: Path, step: int):
+    (tmp_path / "progress.json").write_text(json.dumps({"stage": "train", "step": step, "num_steps": 1}))
+    with pytest.raises(InputError, match="step"):
+        read_model(tmp_path / "progress.json", Progress)

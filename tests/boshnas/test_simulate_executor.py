@@ -43,6 +43,15 @@ def test_results_come_when_their_time_has_passed_once_and_by_their_ends(tmp_path
     ]
 
 
+def test_an_evaluation_may_take_longer_than_any_that_is_measured(tmp_path: Path):
+    clock = VirtualClock()
+    machines = SimulatedExecutor(clock, {"a": Known(seconds=1e12, score=1.0)}, num_slots=1, faults=None)
+    machines.submit(job(0), tmp_path / "0")
+    clock.spend(1e12)
+    assert [result.score for result in machines.poll()] == [1.0]
+    assert machines.spans[0].end == 1e12
+
+
 def test_a_cancelled_job_frees_its_slot_and_is_not_returned(tmp_path: Path):
     clock, machines = executor(num_slots=1)
     handle = machines.submit(job(0), tmp_path / "0")

@@ -52,6 +52,8 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         (3599.6, "1h00m"),
         (7620, "2h07m"),
         (90000, "25h00m"),
+        (float("inf"), "?"),
+        (float("nan"), "?"),
     ],
 )
 def test_clock(seconds: float, text: str):
@@ -118,6 +120,7 @@ def drawn(view: LiveView, stream: io.StringIO, now: list[float]) -> str:
             None,
             Progress(stage="pretrain", step=0, num_steps=0),
             Progress(stage="sst2", step=3, num_steps=4),
+            Progress(stage="train[/fold1]", step=1, num_steps=4),
         ):
             now[0] += 1
             view.tick({0: step, 1: None})
@@ -147,6 +150,7 @@ def test_live_view_says_what_runs_and_how_it_ended(now: list[float]):
         "level 2, optimise, weights of 0123456789abcdef",
         "starting",
         "sst2",
+        "train[/fold1]",
         "arch0 demo GLUE score 71.26 in 1m05s",
         "bert failed (crashed): KeyError: [/red] [bold · baseline",
         "2 of 3 evaluations, best demo GLUE score 71.26 (arch0)",

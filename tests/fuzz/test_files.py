@@ -9,16 +9,20 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+import yaml
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from boshnas.errors import InputError
-from boshnas.executors.outcome import ended_result, remove_stale_result
+from boshnas.executors.config import load_executor_config
+from boshnas.executors.outcome import ended_result, remove_stale_result, written_result
 from boshnas.folders import FOLDERS_FILE, Folders
 from boshnas.job import (
     JOB_FILE,
@@ -37,6 +41,9 @@ from boshnas.stages import STAGES_FILE, Finished, Stages
 from boshnas.store import STORE_FILE, Store, new_place, place
 from boshnas.table import Table
 from boshnas.trial import Decision, Proposal, Status, Trial
+from design_space.errors import InputError as SpaceError
+from design_space.space import DesignSpace
+from design_space.space_file import preset_names
 
 fuzzed = settings(
     max_examples=int(os.environ.get("BOSHNAS_FUZZ_CASES", "60")),
@@ -108,7 +115,7 @@ def used_or_refused(use: Callable[[], Any]) -> Any:
     """What comes of it; None where it was refused as it should be."""
     try:
         return use()
-    except InputError as error:
+    except (InputError, SpaceError) as error:
         line = str(error)
         assert line
         assert "\n" not in line
@@ -143,7 +150,23 @@ def test_a_result(content: bytes, returncode: int, tmp_path: Path):
     assert (result.number, result.id) == (0, "abc")
     assert result.status is not Status.RUNNING
     assert (result.score is not None) == (result.status is Status.FINISHED)
-    assert result.status is Status.FINISHED or result.error or RESULT.id
+    said = used_or_refused(lambda: written_result(JOB, tmp_path))
+    if said is None:
+        assert result.status is not Status.FINISHED
+        assert result.error
+    else:
+        assert result == said
+
+
+def kept_stages() -> dict[str, Any]:
+    """What an earlier attempt at the job left when it was pre-trained."""
+    with TemporaryDirectory() as folder:
+        Stages(JOB, Path(folder)).run("pretrain", lambda report: {"loss": 1.0})
+        content: dict[str, Any] = json.loads(Path(folder, STAGES_FILE).read_bytes())
+    return content
+
+
+KEPT = kept_stages()
 
 
 @fuzzed
@@ -153,16 +176,33 @@ def test_a_result(content: bytes, returncode: int, tmp_path: Path):
             as_json(Progress(stage="pretrain", step=3, num_steps=9)),
             as_json(Saved(stage="pretrain", step=3)),
             as_json(Folders(data="/data")),
-            as_json(Finished(job="0", outcomes={"pretrain": {"loss": 1.0}}, seconds={"pretrain": 2.0})),
         ]
     ).flatmap(json_like)
 )
 def test_what_lies_beside_a_job(content: bytes, tmp_path: Path):
     for name, kind in ((PROGRESS_FILE, Progress), (SAVED_FILE, Saved), (FOLDERS_FILE, Folders)):
         (tmp_path / name).write_bytes(content)
-        used_or_refused(lambda name=name, kind=kind: read_model(tmp_path / name, kind))
-    (tmp_path / STAGES_FILE).write_bytes(content)
-    assert Stages(JOB, tmp_path).run("pretrain", lambda report: {"loss": 1}) is not None
+        found = used_or_refused(lambda name=name, kind=kind: read_model(tmp_path / name, kind))
+        if found is not None:
+            write_model(tmp_path / name, found)
+            assert read_model(tmp_path / name, kind) == found
+
+
+@fuzzed
+@given(content=st.just(json.dumps(KEPT).encode()) | json_like(KEPT))
+@example(content=json.dumps(KEPT).encode())
+def test_what_stages_of_a_job_left(content: bytes, tmp_path: Path):
+    path = tmp_path / STAGES_FILE
+    path.write_bytes(content)
+    kept = used_or_refused(lambda: read_model(path, Finished))
+    is_kept = kept is not None and kept.job == KEPT["job"] and "pretrain" in kept.outcomes
+    stages = Stages(JOB, tmp_path)
+    assert stages.run("pretrain", lambda report: {"loss": 2.0}) == (
+        kept.outcomes["pretrain"] if is_kept else {"loss": 2.0}
+    )
+    if not is_kept:
+        assert read_model(path, Finished).outcomes["pretrain"] == {"loss": 2.0}
+        assert read_model(path, Finished).job == KEPT["job"]
 
 
 @pytest.fixture(scope="module")
@@ -244,3 +284,59 @@ def test_a_table(kind_and_content: tuple[str, bytes], tmp_path: Path):
     assert path.read_bytes() == content
     if table is not None:
         assert set(table.measured) | set(table.unmeasured) == set(table.candidates)
+
+
+def yaml_like(valid: Any, whole: bytes) -> st.SearchStrategy[bytes]:
+    """A valid document edited at some place or with a key more, its file damaged, or words that YAML cannot build."""
+    edits = st.builds(edited, st.just(valid), st.sampled_from(places(valid)), values)
+    more = st.builds(lambda key, new: {**valid, key: new}, st.text(max_size=8), values)
+    documents = (edits | more).map(lambda value: yaml.safe_dump(value, allow_unicode=True).encode())
+    words = st.sampled_from([b"1" * 5000, b"[[[", b"2026-13-45", b"0x", b"!!int a", b"? [a]: b", b"&a [*a]"])
+    return documents | damaged(whole) | words | words.map(lambda word: whole + b"\nmore: " + word)
+
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "local": {"num_slots": 4, "gpus": ["0", "1"], "num_threads": 8, "time_limit_s": 36000, "memory_gib": 24},
+    "slurm": {
+        "partition": "gpu",
+        "gres": "gpu:1",
+        "time": "12:00:00",
+        "cpus_per_task": 8,
+        "mem": "64G",
+        "max_in_flight": 16,
+        "setup": ["module load cuda"],
+        "extra": ["--signal=B:TERM@120"],
+        "grace_seconds": 60.0,
+    },
+    "ray": {"address": "head:6379", "num_cpus": 8, "num_gpus": 1, "memory_gib": 32, "max_retries": 3},
+}
+
+
+@fuzzed
+@given(data=st.data())
+@pytest.mark.parametrize("name", list(CONFIGS))
+def test_an_executors_config(data: st.DataObject, name: str, tmp_path: Path):
+    whole = yaml.safe_dump(CONFIGS[name]).encode()
+    path = tmp_path / "config.yaml"
+    path.write_bytes(data.draw(yaml_like(CONFIGS[name], whole)))
+    found = used_or_refused(lambda: load_executor_config(name, path))
+    if found is not None:
+        path.write_text(yaml.safe_dump(as_json(found)))
+        assert load_executor_config(name, path) == found
+
+
+SPACES = {name: (resources.files("design_space") / "spaces" / f"{name}.yaml").read_bytes() for name in preset_names()}
+
+
+@fuzzed
+@given(
+    content=st.sampled_from(list(SPACES)).flatmap(lambda name: yaml_like(yaml.safe_load(SPACES[name]), SPACES[name]))
+)
+def test_a_space(content: bytes, tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    space = used_or_refused(lambda: DesignSpace.load(path))
+    assert path.read_bytes() == content
+    if space is not None:
+        path.write_text(yaml.safe_dump(space.content.model_dump(mode="json", by_alias=True)))
+        assert DesignSpace.load(path).content == space.content

@@ -96,7 +96,7 @@ def test_the_projects_own_worker_trains_on_a_node(folder: Path, capsys: pytest.C
     ("config", "words_told"),
     [
         ("partition: nowhere", ["partition", "nowhere"]),
-        ("partion: debug", ["'partition'", "partion is no setting"]),
+        ("partitoin: debug", ["'partition'", "partitoin is no setting"]),
         ("time: 1:30:00", ["time", "quotes"]),
     ],
 )
