@@ -49,7 +49,8 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
     Args:
         command: Program and arguments of a worker, for example `[sys.executable, "-m", "boshnas.worker", "{job}"]`.
         num_slots: How many run at a time.
-        gpus: Values for CUDA_VISIBLE_DEVICES, dealt out to the slots in turn; empty leaves the variable alone.
+        gpus: Values for CUDA_VISIBLE_DEVICES, dealt out to the slots in turn; empty: none is seen; None leaves the
+            variable alone.
         num_threads: Of each worker; by default the cores divided by the slots.
         timeout_s: Longest run of one job, in seconds; None for no limit.
         memory_bytes: That the processes of one job may hold together (resident; asked once a second); None for no
@@ -60,12 +61,14 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
         InputError: If a number is not positive or the command is empty or without `{job}`.
     """
 
+    kind = "local"
+
     def __init__(
         self,
         command: Sequence[str],
         *,
         num_slots: int,
-        gpus: Sequence[str] = (),
+        gpus: Sequence[str] | None = None,
         num_threads: int | None = None,
         timeout_s: float | None = None,
         memory_bytes: int | None = None,
@@ -79,7 +82,7 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
         ):
             if value is not None and not value > 0:
                 raise InputError(f"LocalExecutor: {name} must be positive, got {value!r}. Give more than 0.")
-        self._gpus = list(gpus)
+        self._gpus = gpus
         self._num_threads = num_threads or max(1, num_cores() // num_slots)
         self._timeout_s = float("inf") if timeout_s is None else timeout_s
         self._memory_bytes = memory_bytes
@@ -174,8 +177,8 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
     def _environment(self, slot: int) -> dict[str, str]:
         environment = dict(os.environ) | thread_environment(self._num_threads)
         environment[DRIVER_PID_VARIABLE] = str(os.getpid())
-        if self._gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = self._gpus[slot % len(self._gpus)]
+        if self._gpus is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = self._gpus[slot % len(self._gpus)] if self._gpus else ""
         return environment
 
     def _result(self, run: _LocalRun, returncode: int) -> Result:
