@@ -17,9 +17,11 @@ from boshnas.errors import InputError
 from boshnas.executors import num_cores, run_lock, visible_gpus
 from boshnas.executors.base import JOB_WORD
 from boshnas.executors.config import load_executor_config
+from boshnas.executors.leftover import PROCESS_FILE, end_leftover
 from boshnas.executors.local_settings import LocalSettings
 from boshnas.executors.make import make_executor
 from boshnas.folders import keep_folders
+from boshnas.job import JOBS_FOLDER
 from boshnas.job_memory import job_memory
 from boshnas.loop import Loop
 from boshnas.plan import Plan, View, split_budget
@@ -267,6 +269,8 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
     """
     settings = campaign.settings
     start = time.monotonic()
+    for path in folder.glob(f"{JOBS_FOLDER}/*/{PROCESS_FILE}"):
+        end_leftover(path.parent)
     with make_executor(
         campaign.executor, campaign.command, folder, num_parallel=campaign.num_parallel, gpus=campaign.gpus
     ) as executor:

@@ -10,7 +10,7 @@ RETRIES: dict[Status, float] = {
     Status.NODE_FAILED: 3,
     Status.OUT_OF_MEMORY: 4,  # each with half the batch of the one before
     Status.PREEMPTED: float("inf"),
-    Status.DISK_FULL: float("inf"),  # the search waits until there is room
+    Status.DISK_FULL: 100,  # the search waits for room each time; an end, should the disk never be what is wrong
     Status.TIMED_OUT: 0,
     Status.DIVERGED: 0,
     Status.CANCELLED: 0,  # somebody did not want it

@@ -2,17 +2,21 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from typing import ClassVar, Generic, Protocol, Self, TypeVar
 
 from boshnas.errors import InputError
-from boshnas.executors.outcome import remove_stale_result, written_result
-from boshnas.job import JOB_FILE, STARTED_FILE, Job, Result, write_model
+from boshnas.executors.leftover import end_leftover
+from boshnas.executors.outcome import PASSING_ERRORS, remove_stale_result, written_result
+from boshnas.job import JOB_FILE, STARTED_FILE, Job, Result, write_json, write_model
 
 JOB_WORD = "{job}"
 """In a worker's command: the path of its job.json."""
+EXECUTOR_FILE = "executor"
+"""In a job's folder while a cluster has the job: which kind of cluster."""
 
 
 class Executor(Protocol):
@@ -79,6 +83,8 @@ AnyRun = TypeVar("AnyRun", bound=Run)
 class ProcessExecutor(ABC, Generic[AnyRun]):
     """Keeps account of jobs that run as processes somewhere; see `Executor`.
 
+    A folder says in `executor` which kind of cluster has its job: other executors cannot find or end it there.
+
     Args:
         command: Program and arguments of a worker, `{job}` among them for the path of its job.json.
         num_slots: How many run at a time.
@@ -86,6 +92,9 @@ class ProcessExecutor(ABC, Generic[AnyRun]):
     Raises:
         InputError: If the number is not positive, or the command is empty or without `{job}`.
     """
+
+    cluster: ClassVar[str | None] = None
+    """Where its jobs go on when the search is killed, as `--executor` names it; None: nowhere."""
 
     def __init__(self, command: Sequence[str], num_slots: int) -> None:
         name = type(self).__name__
@@ -112,7 +121,7 @@ class ProcessExecutor(ABC, Generic[AnyRun]):
 
         Raises:
             RuntimeError: If all slots are taken, the number is already running, or the executor is closed.
-            InputError: If the command cannot be started.
+            InputError: If the command cannot be started, or another kind of executor has a job in this folder.
         """
         name = type(self).__name__
         if self._closed:
@@ -125,13 +134,22 @@ class ProcessExecutor(ABC, Generic[AnyRun]):
         is_same = remove_stale_result(job, folder)
         if (result := written_result(job, folder)) is not None:
             self._found[job.number] = result
+            _forget_cluster(folder)
             return job.number
+        self._require_own_cluster(folder)
         found = self._find(job, folder) if is_same else None
         if found is None:
+            end_leftover(folder)
             self._end_leftovers(folder)
             (folder / STARTED_FILE).unlink(missing_ok=True)
             write_model(folder / JOB_FILE, job)
-            found = self._start(job, folder)
+            if self.cluster is not None:
+                write_json(folder / EXECUTOR_FILE, self.cluster + "\n")
+            try:
+                found = self._start(job, folder)
+            except Exception:
+                _forget_cluster(folder)
+                raise
         self._running[job.number] = found
         return job.number
 
@@ -141,9 +159,15 @@ class ProcessExecutor(ABC, Generic[AnyRun]):
         self._found.clear()
         self._refresh()
         for number, run in list(self._running.items()):
-            result = self._outcome(run)
+            try:
+                result = self._outcome(run)
+            except OSError as error:
+                if error.errno not in PASSING_ERRORS:
+                    raise
+                continue  # looked at again by the next poll
             if result is not None:
                 del self._running[number]
+                _forget_cluster(run.folder)
                 results.append(result)
         return results
 
@@ -153,6 +177,7 @@ class ProcessExecutor(ABC, Generic[AnyRun]):
         run = self._running.pop(handle, None)
         if run is not None:
             self._end([run], is_polite=False)
+            _forget_cluster(run.folder)
 
     def close(self) -> None:
         """End all that runs, politely first. May be called again."""
@@ -162,6 +187,8 @@ class ProcessExecutor(ABC, Generic[AnyRun]):
         self._found.clear()
         if runs:
             self._end(runs, is_polite=True)
+            for run in runs:
+                _forget_cluster(run.folder)
 
     def __enter__(self) -> Self:
         return self
@@ -170,6 +197,17 @@ class ProcessExecutor(ABC, Generic[AnyRun]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _require_own_cluster(self, folder: Path) -> None:
+        try:
+            kind = (folder / EXECUTOR_FILE).read_text(encoding="utf-8", errors="replace").strip()
+        except FileNotFoundError:
+            return
+        if kind != self.cluster:
+            raise InputError(
+                f"{folder}: must hold no job that another cluster may still run, got one of {kind!r}. Go on "
+                f"with --executor {kind}, or delete {folder / EXECUTOR_FILE} once that job is known to be gone."
+            )
 
     def _words(self, folder: Path) -> list[str]:
         """The command for the job of a folder."""
@@ -180,7 +218,7 @@ class ProcessExecutor(ABC, Generic[AnyRun]):
         return None
 
     def _end_leftovers(self, folder: Path) -> None:  # noqa: B027  (not every kind of machine has any)
-        """End what an earlier search left running in a folder."""
+        """End what an earlier search left running in the cluster."""
 
     def _refresh(self) -> None:  # noqa: B027  (only what is asked for all jobs at once needs it)
         """Ask how the jobs are, before the outcome of each is wanted."""
@@ -196,3 +234,9 @@ class ProcessExecutor(ABC, Generic[AnyRun]):
     @abstractmethod
     def _end(self, runs: Sequence[AnyRun], is_polite: bool) -> None:
         """End jobs with all their processes, after a polite signal and some time where that is wanted."""
+
+
+def _forget_cluster(folder: Path) -> None:
+    """Nothing is under way in a folder any more."""
+    with suppress(OSError):
+        (folder / EXECUTOR_FILE).unlink()

@@ -41,7 +41,9 @@ def _mapping(path: Path) -> dict[str, object]:
         content = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise InputError(f"--executor-config: {path} cannot be read: {error.strerror}. Check the path.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise InputError(f"--executor-config: {path} must be YAML, got too many levels. Write 'NAME: VALUE'.") from None
+    except (yaml.YAMLError, ValueError) as error:  # a date or a number that is none is a ValueError
         raise InputError(f"--executor-config: {path} must be YAML: {' '.join(str(error).split())}.") from None
     if content is None:
         return {}

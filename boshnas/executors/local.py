@@ -6,24 +6,20 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from boshnas.errors import InputError
 from boshnas.executors.base import ProcessExecutor, Run
 from boshnas.executors.identity import ProcessIdentity
+from boshnas.executors.leftover import PROCESS_FILE
 from boshnas.executors.memory import num_oom_kills, process_bytes
 from boshnas.executors.orphan import DRIVER_PID_VARIABLE
 from boshnas.executors.outcome import LOG_FILE, ended_result, failed_result
 from boshnas.executors.threads import thread_environment
-from boshnas.job import RESULT_FILE, STARTED_FILE, Job, Result, read_model, write_model
+from boshnas.job import RESULT_FILE, STARTED_FILE, Job, Result, write_model
 from boshnas.trial import Status
 
-PROCESS_FILE = "process.json"
-"""Which process runs the job of a folder."""
 _WAIT_INTERVAL_S = 0.02
 _MEMORY_INTERVAL_S = 1.0
 _logger = logging.getLogger(__name__)
@@ -49,7 +45,8 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
     Args:
         command: Program and arguments of a worker, for example `[sys.executable, "-m", "boshnas.worker", "{job}"]`.
         num_slots: How many run at a time.
-        gpus: Values for CUDA_VISIBLE_DEVICES, dealt out to the slots in turn; empty leaves the variable alone.
+        gpus: Values for CUDA_VISIBLE_DEVICES, dealt out to the slots in turn; empty: none is seen; None leaves the
+            variable alone.
         num_threads: Of each worker; by default the cores divided by the slots.
         timeout_s: Longest run of one job, in seconds; None for no limit.
         memory_bytes: That the processes of one job may hold together (resident; asked once a second); None for no
@@ -65,7 +62,7 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
         command: Sequence[str],
         *,
         num_slots: int,
-        gpus: Sequence[str] = (),
+        gpus: Sequence[str] | None = None,
         num_threads: int | None = None,
         timeout_s: float | None = None,
         memory_bytes: int | None = None,
@@ -79,7 +76,7 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
         ):
             if value is not None and not value > 0:
                 raise InputError(f"LocalExecutor: {name} must be positive, got {value!r}. Give more than 0.")
-        self._gpus = list(gpus)
+        self._gpus = gpus
         self._num_threads = num_threads or max(1, num_cores() // num_slots)
         self._timeout_s = float("inf") if timeout_s is None else timeout_s
         self._memory_bytes = memory_bytes
@@ -106,19 +103,6 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
             self._end([run], is_polite=False)
             raise
         return run
-
-    def _end_leftovers(self, folder: Path) -> None:
-        """End the worker of a search that was killed: not every program ends with the one that started it."""
-        path = folder / PROCESS_FILE
-        with suppress(InputError):
-            left = read_model(path, ProcessIdentity)
-            if left.is_alive:
-                _logger.info("%s was left by an earlier search: ended.", left)
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(left.pid, signal.SIGKILL)
-                with suppress(psutil.Error):
-                    psutil.Process(left.pid).wait(self._grace_s)
-        path.unlink(missing_ok=True)
 
     def _refresh(self) -> None:
         now = time.monotonic()
@@ -174,8 +158,8 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
     def _environment(self, slot: int) -> dict[str, str]:
         environment = dict(os.environ) | thread_environment(self._num_threads)
         environment[DRIVER_PID_VARIABLE] = str(os.getpid())
-        if self._gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = self._gpus[slot % len(self._gpus)]
+        if self._gpus is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = self._gpus[slot % len(self._gpus)] if self._gpus else ""
         return environment
 
     def _result(self, run: _LocalRun, returncode: int) -> Result:

@@ -4,6 +4,7 @@ import fcntl
 import logging
 import os
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -86,26 +87,39 @@ def _held_file(folder: Path) -> Iterator[None]:
     finally:
         ended.set()
         toucher.join()
-        path.unlink(missing_ok=True)
+        if _holder(path) == ProcessIdentity.own():
+            path.unlink(missing_ok=True)
 
 
 def _touch(path: Path, ended: threading.Event) -> None:
     while not ended.wait(TOUCH_SECONDS):
         with suppress(OSError):
-            os.utime(path)
+            if _holder(path) == ProcessIdentity.own():
+                os.utime(path)
 
 
 def _remove_stale(folder: Path, path: Path) -> None:
     """Remove the file of a holder that is gone."""
     try:
-        age = _now(folder) - path.stat().st_mtime
+        status = path.stat()
+        age = _now(folder) - status.st_mtime
     except FileNotFoundError:
         return
     holder = _holder(path)
     is_gone = not holder.is_alive if holder is not None and holder.is_here else age > STALE_SECONDS
-    if is_gone:
+    if not is_gone:
+        return
+    # Another may have judged the same and hold the folder by now: what was renamed must be what was judged.
+    taken = path.with_name(f"{HELD_FILE}.{uuid.uuid4().hex}")
+    try:
+        path.rename(taken)
+    except FileNotFoundError:
+        return
+    if taken.stat().st_mtime_ns == status.st_mtime_ns and _holder(taken) == holder:
         _logger.warning("%s was held by %s, which is gone: taken over.", folder, holder or "another process")
-        path.unlink(missing_ok=True)
+    elif not path.exists():
+        taken.rename(path)
+    taken.unlink(missing_ok=True)
 
 
 def _now(folder: Path) -> float:

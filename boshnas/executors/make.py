@@ -39,7 +39,7 @@ def make_executor(
     return LocalExecutor(
         command,
         num_slots=num_parallel or 1,
-        gpus=gpus,
+        gpus=gpus or settings.gpus,  # an empty list that was asked for hides all
         num_threads=settings.num_threads,
         timeout_s=settings.time_limit_s,
         memory_bytes=None if settings.memory_gib is None else int(settings.memory_gib * _GIB),

@@ -10,9 +10,11 @@ from boshnas.trial import Status
 
 LOG_FILE = "log.txt"
 LOG_TAIL_LINES = 20
+PASSING_ERRORS = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
+"""Of a network disk that may answer when it is asked again."""
 EXIT_BAD_INPUT = 2
-EXIT_DISK_FULL = errno.ENOSPC
-"""A worker that cannot even write its result ends with this code."""
+EXIT_DISK_FULL = 228
+"""A worker that cannot even write its result ends with this code, which programs do not end with by chance."""
 _LOG_TAIL_BYTES = 16_384
 # A shell between us and the worker tells a signal as 128 + its number.
 _SHELL_SIGNAL_BASE = 128
@@ -40,12 +42,18 @@ def written_result(job: Job, folder: Path) -> Result | None:
     """Return the worker's result.json, None where there is no such file.
 
     Raises:
+        OSError: If the disk does not let it be read now.
         InputError: If it is damaged, of another job, or contradicts itself.
     """
     path = folder / RESULT_FILE
     if not path.exists():
         return None
-    result = read_model(path, Result)
+    try:
+        result = read_model(path, Result)
+    except InputError as error:
+        if isinstance(error.__context__, OSError) and error.__context__.errno in PASSING_ERRORS:
+            raise error.__context__ from None
+        raise
     if (result.number, result.id) != (job.number, job.id):
         raise InputError(
             f"{path}: number and id must be those of the job, {(job.number, job.id)!r}, "

@@ -3,10 +3,11 @@
 import errno
 import json
 import logging
+import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -24,15 +25,22 @@ from pretrain.callbacks import DivergedError
 from pretrain.interrupt import StoppedError
 
 _TRACEBACK_CHARS = 2_000
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+# Errors of torch, safetensors and CUDA have no type or number of their own for these; torch.save tells a full disk only
+# by a file that is shorter than it should be.
+_DISK_FULL_WORDS = tuple(
+    word for number in _FULL_DISK for word in (f"os error {number})", f"[Errno {number}]", os.strerror(number))
+) + ("PytorchStreamWriter failed writing", ". unexpected pos ")
+_OUT_OF_MEMORY_WORDS = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
 
 
 def failure(job: Job, error: Exception) -> Result:
-    """The result of an evaluation that raised."""
+    """The result of an evaluation that raised, by the error or by what led to it."""
     if isinstance(error, DivergedError | FloatingPointError):
         status = Status.DIVERGED
-    elif isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+    elif any(map(_is_out_of_memory, _chain(error))):
         status = Status.OUT_OF_MEMORY
-    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    elif any(map(_is_full_disk, _chain(error))):
         status = Status.DISK_FULL
     elif isinstance(error, InputError | SpaceInputError):
         status = Status.BAD_INPUT
@@ -42,12 +50,33 @@ def failure(job: Job, error: Exception) -> Result:
     return Result(number=job.number, id=job.id, status=status, error=f"{type(error).__name__}: {error}\n{end}")
 
 
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, then what led to it."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        yield link
+        seen.add(id(link))
+        link = link.__cause__ or link.__context__
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    is_said = any(word in str(error) for word in _OUT_OF_MEMORY_WORDS)
+    return is_said or isinstance(error, MemoryError | torch.OutOfMemoryError)
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _FULL_DISK
+    return any(word in str(error) for word in _DISK_FULL_WORDS)
+
+
 def main(words: Sequence[str]) -> int:
     """Run the job of a file and write its result beside it.
 
     Returns:
-        0 where it finished, 1 where it failed, 2 where the job cannot be read, 28 (ENOSPC) where the disk has no room
-        for the result, 143 where it was asked to end and left a checkpoint.
+        0 where it finished, 1 where it failed, 2 where the job cannot be read, 228 where the disk has no room for the
+        result, 143 where it was asked to end and left a checkpoint.
     """
     exit_with_driver()
     if len(words) != 1:
@@ -74,7 +103,7 @@ def main(words: Sequence[str]) -> int:
         write_model(path.parent / RESULT_FILE, result)
     except OSError as error:
         sys.stderr.write(f"{path.parent / RESULT_FILE}: cannot be written: {error.strerror}\n")
-        return EXIT_DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else 1
+        return EXIT_DISK_FULL if error.errno in _FULL_DISK else 1
     sys.stdout.write(json.dumps({"status": result.status, "score": result.score}) + "\n")
     return 0 if result.status is Status.FINISHED else 1
 

@@ -50,6 +50,9 @@ def test_every_misspelt_key_is_refused_with_the_nearest(tmp_path: Path, name: st
         ("a: [", "must be YAML: "),
         ("a: 1\n---\nb: 1", "must be YAML: "),
         (b"\xff\xfe\x00", "must be YAML: "),
+        ("time: 2026-13-45", "must be YAML: month must be in 1..12"),
+        ("num_cpus: " + "9" * 5000, "must be YAML: Exceeds the limit"),
+        ("[" * 3000, "must be YAML, got too many levels"),
         ("!!python/object/apply:os.system ['true']", "must be YAML: "),
     ],
 )

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -13,13 +14,16 @@ import pytest
 
 from boshnas.errors import InputError
 from boshnas.executors import LocalExecutor, exit_with_driver, visible_gpus
+from boshnas.executors.base import EXECUTOR_FILE
 from boshnas.executors.gpus import _listed
 from boshnas.executors.identity import ProcessIdentity
-from boshnas.executors.local import PROCESS_FILE
+from boshnas.executors.leftover import PROCESS_FILE, end_leftover
+from boshnas.executors.local_settings import LocalSettings
+from boshnas.executors.make import make_executor
 from boshnas.executors.memory import num_oom_kills
 from boshnas.executors.orphan import DRIVER_PID_VARIABLE, ORPHAN_EXIT_CODE
 from boshnas.executors.outcome import LOG_FILE, LOG_TAIL_LINES, ended_result
-from boshnas.job import JOB_FILE, RESULT_FILE, Job, Result, write_model
+from boshnas.job import JOB_FILE, RESULT_FILE, Job, Result, read_model, write_model
 from boshnas.trial import Status
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +109,60 @@ def test_each_slot_has_its_gpu(tmp_path: Path):
             executor.submit(JOB.model_copy(update={"number": number}), tmp_path / str(number))
         assert wait_until(lambda: all((tmp_path / str(n) / RESULT_FILE).exists() for n in range(2)))
     assert [environment(tmp_path / str(number), "CUDA_VISIBLE_DEVICES") for number in range(2)] == ["4", "7"]
+
+
+@pytest.mark.parametrize(("gpus", "value"), [((), ""), (None, "5")])
+def test_an_empty_list_of_gpus_hides_them_and_none_leaves_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: tuple[str, ...] | None, value: str
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
+    made = make_executor(LocalSettings(gpus=gpus), command(WRITE_ENVIRONMENT), tmp_path, num_parallel=1, gpus=[])
+    assert isinstance(made, LocalExecutor)
+    with made as executor:
+        run(executor, tmp_path)
+    assert environment(tmp_path, "CUDA_VISIBLE_DEVICES") == value
+
+
+def test_a_job_of_another_kind_of_executor_is_not_started_again(tmp_path: Path):
+    (tmp_path / EXECUTOR_FILE).write_text("slurm\n")
+    with LocalExecutor(command(WRITE_ENVIRONMENT), num_slots=1) as executor:
+        with pytest.raises(InputError, match="got one of 'slurm'. Go on with --executor slurm, or delete"):
+            executor.submit(JOB, tmp_path)
+        assert not (tmp_path / JOB_FILE).exists()
+        write_model(tmp_path / JOB_FILE, JOB)
+        (tmp_path / RESULT_FILE).write_text(RESULT)
+        assert run(executor, tmp_path).status is Status.FINISHED
+    assert not (tmp_path / EXECUTOR_FILE).exists()
+
+
+def test_jobs_of_this_machine_may_go_on_anywhere(tmp_path: Path):
+    with LocalExecutor(command("import time; time.sleep(60)"), num_slots=1) as executor:
+        executor.submit(JOB, tmp_path)
+        assert not (tmp_path / EXECUTOR_FILE).exists()
+        left = read_model(tmp_path / PROCESS_FILE, ProcessIdentity)
+        assert left.is_alive
+        end_leftover(tmp_path)
+        assert wait_until(lambda: gone(left.pid))
+
+
+@pytest.mark.parametrize("method", ["exists", "read_bytes"])
+def test_a_hiccup_of_the_disk_is_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str):
+    with LocalExecutor(command(WRITE_ENVIRONMENT), num_slots=1) as executor:
+        executor.submit(JOB, tmp_path)
+        assert wait_until((tmp_path / RESULT_FILE).exists)
+        real = getattr(Path, method)
+        hiccups = iter([errno.ESTALE, errno.EIO])
+
+        def look(path: Path, *args: object, **kwargs: object) -> object:
+            if path.name == RESULT_FILE and (number := next(hiccups, None)) is not None:
+                raise OSError(number, os.strerror(number))
+            return real(path, *args, **kwargs)
+
+        monkeypatch.setattr(Path, method, look)
+        results: list[Result] = []
+        assert wait_until(lambda: bool(results.extend(executor.poll()) or results))
+        assert results[0].status is Status.FINISHED
+        assert next(hiccups, None) is None
 
 
 def test_both_streams_go_to_the_log(tmp_path: Path):
@@ -239,6 +297,11 @@ def test_signals_are_named(tmp_path: Path, returncode: int, status: Status, word
     result = ended_result(JOB, tmp_path, returncode)
     assert result.status is status
     assert words in (result.error or "")
+
+
+@pytest.mark.parametrize(("returncode", "status"), [(228, Status.DISK_FULL), (28, Status.CRASHED)])
+def test_no_room_has_a_code_of_its_own(tmp_path: Path, returncode: int, status: Status):
+    assert ended_result(JOB, tmp_path, returncode).status is status
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,32 @@ def test_without_locks_another_host_holds_the_folder_as_long_as_it_says_so(tmp_p
 
 
 @pytest.mark.usefixtures("no_locks")
+def test_without_locks_who_takes_over_first_keeps_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / HELD_FILE
+    write_model(path, ProcessIdentity.own().model_copy(update={"begun": 1.0}))
+    first = ProcessIdentity.own().model_copy(update={"host": "node7"})
+    real = Path.rename
+
+    def rename(self: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "rename", real)
+        write_model(path, first)
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(InputError, match="on host node7 holds"), run_lock(tmp_path):
+        pass
+    assert read_model(path, ProcessIdentity) == first
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_without_locks_anothers_file_is_left_alone(tmp_path: Path):
+    other = ProcessIdentity.own().model_copy(update={"host": "node7"})
+    with run_lock(tmp_path):
+        write_model(tmp_path / HELD_FILE, other)
+    assert read_model(tmp_path / HELD_FILE, ProcessIdentity) == other
+
+
+@pytest.mark.usefixtures("no_locks")
 def test_without_locks_the_holder_goes_on_saying_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("boshnas.executors.lock.TOUCH_SECONDS", 0.01)
     with run_lock(tmp_path):

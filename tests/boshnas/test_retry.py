@@ -28,6 +28,11 @@ def test_preemption_has_no_limit():
     assert is_retried(attempts(*[Status.PREEMPTED] * 1000), Status.PREEMPTED)
 
 
+def test_a_full_disk_is_waited_for_long_and_not_for_ever():
+    assert is_retried(attempts(*[Status.DISK_FULL] * 99), Status.DISK_FULL)
+    assert not is_retried(attempts(*[Status.DISK_FULL] * 1000), Status.DISK_FULL)
+
+
 def test_a_time_limit_is_final_unless_there_is_something_newer_to_go_on_from():
     assert not is_retried([], Status.TIMED_OUT)
     assert is_retried(attempts(*[Status.TIMED_OUT] * 9), Status.TIMED_OUT, has_advanced=True)

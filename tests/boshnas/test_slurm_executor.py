@@ -1,5 +1,6 @@
 """The SLURM executor without SLURM: its commands are stand-ins that say what a test wants."""
 
+import errno
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -171,6 +172,25 @@ def test_a_result_that_is_being_written_is_waited_for(fake: Fake, executor: Slur
     assert [executor.poll() for _ in range(3)] == [[], [], []]
     path.write_text('{"number": 0, "id": "arch0", "status": "finished", "score": 1.0}')
     assert outcome(executor).score == 1.0
+
+
+def test_a_hiccup_of_the_disk_is_no_end(fake: Fake, executor: SlurmExecutor, monkeypatch: pytest.MonkeyPatch):
+    submit(executor, fake)
+    fake.queue("12|RUNNING|None|0")
+    real = Path.exists
+
+    def exists(path: Path) -> bool:
+        if path.name == RESULT_FILE:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", exists)
+        assert executor.poll() == []
+    result = Result(number=0, id="arch0", status=Status.FINISHED, score=1.0)
+    write_model(fake.folder / "0" / RESULT_FILE, result)
+    assert outcome(executor) == result
+    fake.queue()
 
 
 def test_a_result_may_come_late(fake: Fake):
@@ -467,6 +487,26 @@ def test_refuses_a_machine_without_slurm(fake: Fake, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="sbatch must be on PATH, got none"):
         SlurmExecutor(["true", "{job}"], QUICK, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["Required partition not available (inactive or drain)", "Required node not available", "I/O error writing script"],
+)
+def test_a_refusal_after_a_job_was_taken_is_waited_for(
+    fake: Fake, executor: SlurmExecutor, caplog: pytest.LogCaptureFixture, message: str
+):
+    submit(executor, fake)
+    fake.queue("12|PENDING|Priority|0")
+    fake.say("sbatch", error=f"sbatch: error: Batch job submission failed: {message}")
+    executor.submit(make_job(1), fake.folder / "1")
+    for _ in range(5):
+        assert executor.poll() == []
+    assert caplog.text.count("SLURM takes no job now") == 1
+    fake.say("sbatch", "13")
+    executor.poll()
+    assert (fake.folder / "1" / ID_FILE).read_text() == "13\n"
+    fake.queue()
 
 
 def test_refuses_what_sbatch_refuses(fake: Fake, executor: SlurmExecutor):

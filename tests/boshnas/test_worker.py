@@ -1,4 +1,5 @@
 import errno
+import io
 import json
 import shutil
 import subprocess
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from transformers import AutoTokenizer
 
+from boshnas.executors.outcome import EXIT_DISK_FULL
 from boshnas.folders import keep_folders
 from boshnas.job import (
     CHECKPOINT_FOLDER,
@@ -37,7 +40,7 @@ from design_space.errors import InputError
 from design_space.layer import Layer
 from design_space.model import FlexiBertForMaskedLM
 from pretrain.callbacks import DivergedError, StepReporter
-from pretrain.checkpoints import checkpoints
+from pretrain.checkpoints import cannot_be_written, checkpoints
 from pretrain.config import Recipe
 from pretrain.corpus import pack
 from pretrain.interrupt import StoppedError
@@ -169,7 +172,17 @@ def test_weights_of_a_parent_replace_pre_training(run_folder: Path, parent: tupl
         (MemoryError(), Status.OUT_OF_MEMORY),
         (torch.OutOfMemoryError("CUDA out of memory"), Status.OUT_OF_MEMORY),
         (OSError(errno.ENOSPC, "No space left on device"), Status.DISK_FULL),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), Status.DISK_FULL),
+        (OSError(errno.EIO, "Input/output error"), Status.CRASHED),
+        (
+            SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+            Status.DISK_FULL,
+        ),
+        (SafetensorError("Error while serializing: I/O error: (os error 122)"), Status.DISK_FULL),
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598"), Status.DISK_FULL),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), Status.OUT_OF_MEMORY),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), Status.OUT_OF_MEMORY),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be"), Status.OUT_OF_MEMORY),
         (InputError("sst2: row 3 has no label"), Status.BAD_INPUT),
         (ValueError("anything else"), Status.CRASHED),
         (KeyError("x"), Status.CRASHED),
@@ -180,6 +193,37 @@ def test_failures_are_told_apart(error: Exception, status: Status):
     assert (result.number, result.id, result.status, result.score) == (4, TINY.id, status, None)
     assert result.error is not None
     assert result.error.startswith(f"{type(error).__name__}: {error}\n")
+
+
+@pytest.mark.parametrize(
+    ("cause", "status"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), Status.DISK_FULL),
+        (SafetensorError("I/O error: No space left on device (os error 28)"), Status.DISK_FULL),
+        (torch.OutOfMemoryError("CUDA out of memory"), Status.OUT_OF_MEMORY),
+        (OSError(errno.EACCES, "Permission denied"), Status.BAD_INPUT),
+    ],
+)
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_checkpoint_that_cannot_be_written_is_told_by_its_cause(
+    tmp_path: Path, cause: Exception, status: Status, is_told: bool
+):
+    refusal = cannot_be_written(tmp_path, "the checkpoint of step 3", ValueError("full"))
+    refusal.__cause__, refusal.__context__ = cause if is_told else None, cause
+    assert failure(make_job(), refusal).status is status
+
+
+def test_a_full_disk_under_torch_is_told_as_that(tmp_path: Path):
+    class Full(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(Exception, match=r"unexpected pos|No space") as caught:
+        torch.save({"weights": torch.zeros(10_000)}, Full())  # type: ignore[arg-type]
+    assert failure(make_job(), caught.value).status is Status.DISK_FULL  # type: ignore[arg-type]
 
 
 def test_a_failure_keeps_the_end_of_the_traceback():
@@ -432,4 +476,4 @@ def test_a_result_without_room_is_told_by_the_exit_code(run_folder: Path, monkey
 
     monkeypatch.setattr("boshnas.worker.__main__.write_model", refuse)
     path = written_job(run_folder, make_job(number=56).model_copy(update={"version": "9.9"}))
-    assert main([str(path)]) == errno.ENOSPC
+    assert main([str(path)]) == EXIT_DISK_FULL

@@ -48,6 +48,8 @@ if job["number"] == 1:
         print("train.py: --rate must be positive", file=sys.stderr)
         sys.exit(2)
     if fault == "disk full" and is_first:
+        sys.exit(228)
+    if fault == "its own code":
         sys.exit(28)
 path.with_name("result.json").write_text(json.dumps(result))
 """
@@ -91,6 +93,7 @@ def searched(folder: Path, fault: str) -> list[Trial]:
         ("deleted folder", [Status.CRASHED], Status.FINISHED, ""),
         ("bad input", [], Status.BAD_INPUT, "--rate must be positive"),
         ("disk full", [Status.DISK_FULL], Status.FINISHED, ""),
+        ("its own code", [Status.CRASHED], Status.CRASHED, "return code 28"),
     ],
 )
 def test_a_fault_ends_as_documented(folder: Path, fault: str, attempts: list[Status], status: Status, words: str):

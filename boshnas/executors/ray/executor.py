@@ -55,6 +55,8 @@ class RayExecutor(ProcessExecutor[Run]):
             is empty or without `{job}`.
     """
 
+    cluster = "ray"
+
     def __init__(
         self, command: Sequence[str], settings: RaySettings, run_folder: Path, *, grace_s: float = 5.0
     ) -> None:

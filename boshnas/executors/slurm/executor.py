@@ -46,6 +46,8 @@ class SlurmExecutor(ProcessExecutor[SlurmRun]):
         InputError: If SLURM's commands are missing or do not answer, or the settings do not fit the cluster.
     """
 
+    cluster = "slurm"
+
     def __init__(self, command: Sequence[str], settings: SlurmSettings, run_folder: Path) -> None:
         super().__init__(command, settings.max_in_flight)
         self._settings = settings
@@ -68,6 +70,7 @@ class SlurmExecutor(ProcessExecutor[SlurmRun]):
         self._is_put_off = False  # whether it has been told that SLURM takes no job now
         self._reported: dict[str, float] = {}  # jobs whose result is told and which may be in the queue, since when
         self._has_seen_one_run = False
+        self._has_sent_one = False
 
     def close(self) -> None:
         """End all that runs, or leave it to the next search where the settings say so. May be called again."""
@@ -144,12 +147,22 @@ class SlurmExecutor(ProcessExecutor[SlurmRun]):
             try:
                 self._submit_batch(runs)
             except UnavailableError as error:
-                if not self._is_put_off:
-                    _logger.warning("SLURM takes no job now and is asked again until it does: %s", error)
-                self._is_put_off = True
+                self._put_off(error)
                 return
+            except InputError as error:
+                self._is_in_doubt = False
+                if not (self._has_sent_one or self._has_seen_one_run):
+                    raise
+                self._put_off(error)  # the same settings were right before: a maintenance, say
+                return
+            self._has_sent_one = True
             self._is_in_doubt = self._is_put_off = False
         self._queue.hurry()
+
+    def _put_off(self, error: Exception) -> None:
+        if not self._is_put_off:
+            _logger.warning("SLURM takes no job now and is asked again until it does: %s", error)
+        self._is_put_off = True
 
     def _submit_batch(self, runs: Sequence[SlurmRun]) -> None:
         """Submit one job, or an array of jobs of one attempt, and note their ids."""
@@ -275,5 +288,7 @@ class SlurmExecutor(ProcessExecutor[SlurmRun]):
         try:
             job = read_model(folder / JOB_FILE, Job)
             return job.attempt != entry.attempt or written_result(job, folder) is not None
+        except OSError:  # a hiccup of the disk
+            return False
         except InputError:
             return True

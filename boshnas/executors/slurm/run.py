@@ -58,7 +58,7 @@ def whole_result(run: SlurmRun) -> Result | None:
     """The result in a job's folder; None while there is none or it is being written."""
     try:
         return written_result(run.job, run.folder)
-    except InputError:
+    except (InputError, OSError):  # a network disk that hiccups is asked again
         return None
 
 

@@ -68,13 +68,15 @@ def test_a_search_goes_through_sbatch(folder: Path, capsys: pytest.CaptureFixtur
     assert all((folder / "run" / "jobs" / f"{number:05d}" / "slurm_id").exists() for number in range(5))
 
 
-def test_a_search_killed_with_jobs_in_the_queue_evaluates_each_once(folder: Path):
+def test_a_search_killed_with_jobs_in_the_queue_evaluates_each_once(folder: Path, capsys: pytest.CaptureFixture[str]):
     driver = subprocess.Popen(
         [sys.executable, "-m", "boshnas.run", *words(seconds=6.0)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
     wait_until(lambda: len(list(folder.glob("run/jobs/*/started"))) == 2)
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
+    assert main(["--resume", "--out", "run", "--executor", "local"]) == 2
+    assert "Go on with --executor slurm" in capsys.readouterr().err
     before = {path: path.read_text() for path in folder.glob("run/jobs/*/slurm_id")}
     assert main(["--resume", "--out", "run"]) == 0
     assert [trial.status for trial in trials(folder)] == [Status.FINISHED] * 5
