@@ -202,10 +202,12 @@ def large_node(settings: RaySettings) -> Iterator[psutil.Process]:
 
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         node = psutil.Process(process.pid)
-        assert wait_until(is_up)
-        yield node
-        for child in [*node.children(recursive=True), node]:
-            child.kill()
+        try:
+            assert wait_until(is_up)
+            yield node
+        finally:
+            for child in [*node.children(recursive=True), node]:
+                child.kill()
     assert wait_until(lambda: not is_up())
 
 
