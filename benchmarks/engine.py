@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +23,14 @@ import outcome
 from boshnas.baselines import RandomSearcher
 from boshnas.executors import InProcessExecutor, LocalExecutor
 from boshnas.executors.base import Executor
-from boshnas.job import RESULT_FILE, Job, Progress, Result, job_folder
+from boshnas.job import RESULT_FILE, Job, Result, job_folder
 from boshnas.loop import Loop
 from boshnas.plan import Plan
 from boshnas.searcher import Searcher
 from boshnas.space_source import SpaceSource
 from boshnas.store import STORE_FILE, Store, new_place, place
-from boshnas.trial import Status, Trial
+from boshnas.trial import Status
+from boshnas.view import SilentView
 from design_space.architecture import Architecture
 from design_space.space import DesignSpace
 
@@ -49,25 +50,6 @@ end = time.monotonic()
 result["details"] = {"begin": begin, "end": end}
 path.with_name("result.json").write_text(json.dumps(result))
 """
-
-
-class NoView:
-    """Shows nothing."""
-
-    def started(self, trial: Trial) -> None:
-        pass
-
-    def ended(self, trial: Trial) -> None:
-        pass
-
-    def retried(self, trial: Trial) -> None:
-        pass
-
-    def waits(self, reason: str | None) -> None:
-        pass
-
-    def tick(self, running: Mapping[int, Progress | None]) -> None:
-        pass
 
 
 def plan(budgets: Sequence[int], synchronous: bool = False) -> Plan:
@@ -102,7 +84,7 @@ def search(
     for trial in trials:
         source.add(Architecture.from_model_dict(trial.architecture))
     searcher = searcher_of(source.pool, seed=0, num_initial=10, neighbors=source.neighbors, **settings)
-    return Loop(plan(budgets), store, searcher, source, executor, folder, NoView())
+    return Loop(plan(budgets), store, searcher, source, executor, folder, SilentView())
 
 
 def no_op(job: Job, folder: Path) -> Result:

@@ -112,6 +112,35 @@ def compared(trial: Trial) -> tuple[object, ...]:
     return trial.number, trial.id, trial.level, trial.proposal, trial.parent_id, trial.parameters, scores
 
 
+def interrupted(
+    folder: Path, options: Sequence[str], log: Path, num_evaluations: int, num_kills: int, mean_s: float, seed: int
+) -> tuple[Counter[str], int]:
+    """Run a search to its end with kills, on average so far apart; how many of each kind, and evaluations lost."""
+    rng = np.random.default_rng(seed)
+    kept: dict[int, Trial] = {}
+    done: Counter[str] = Counter()
+    lost = 0
+    driver = start(folder, options, log)
+    while done.total() < num_kills:
+        wait_for_worker(driver)
+        time.sleep(float(rng.uniform(0, 2 * mean_s)))
+        kind = str(rng.choice(KINDS))
+        if driver.poll() is None and kill(kind, driver, rng):
+            done[kind] += 1
+        found = finished(folder)
+        lost += sum(found.get(number) != trial for number, trial in kept.items())
+        kept = found
+        if driver.poll() is not None:
+            if len(found) >= num_evaluations:
+                break  # over before all kills were made
+            driver = start(folder, options, log)
+    if driver.poll() is None:
+        driver.wait(LIMIT_S)
+    if len(finished(folder)) < num_evaluations:
+        assert start(folder, options, log).wait(LIMIT_S) == 0, log.read_text()[-3000:]
+    return done, lost
+
+
 def main() -> None:
     parser = outcome.parser(__doc__)
     parser.add_argument("--evaluations", type=int, default=60)
@@ -119,7 +148,6 @@ def main() -> None:
     parser.add_argument("--training", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    rng = np.random.default_rng(arguments.seed)
     with tempfile.TemporaryDirectory() as scratch:
         whole, killed = Path(scratch, "whole"), Path(scratch, "killed")
         log, program = Path(scratch, "log.txt"), Path(scratch, "evaluate.py")
@@ -130,27 +158,8 @@ def main() -> None:
         begin = time.monotonic()
         assert start(whole, options, log).wait(LIMIT_S) == 0, log.read_text()
         duration = time.monotonic() - begin
-        kept: dict[int, Trial] = {}
-        done: Counter[str] = Counter()
-        lost = 0
-        driver = start(killed, options, log)
-        while done.total() < arguments.kills:
-            wait_for_worker(driver)
-            time.sleep(float(rng.uniform(0, 0.9 * duration / arguments.kills)))
-            kind = str(rng.choice(KINDS))
-            if driver.poll() is None and kill(kind, driver, rng):
-                done[kind] += 1
-            found = finished(killed)
-            lost += sum(found.get(number) != trial for number, trial in kept.items())
-            kept = found
-            if driver.poll() is not None:
-                if len(found) >= arguments.evaluations:
-                    break  # over before all kills were made
-                driver = start(killed, options, log)
-        if driver.poll() is None:
-            driver.wait(LIMIT_S)
-        if len(finished(killed)) < arguments.evaluations:
-            assert start(killed, options, log).wait(LIMIT_S) == 0, log.read_text()[-3000:]
+        mean_s = 0.45 * duration / arguments.kills
+        done, lost = interrupted(killed, options, log, arguments.evaluations, arguments.kills, mean_s, arguments.seed)
         expected, got = trials(whole), trials(killed)
         same = list(map(compared, expected)) == list(map(compared, got))
         repeated = len(got) - len({trial.id for trial in got})

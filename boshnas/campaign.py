@@ -26,7 +26,7 @@ from boshnas.job_memory import job_memory
 from boshnas.loop import Loop
 from boshnas.plan import Plan, View, split_budget
 from boshnas.space_source import SpaceSource
-from boshnas.store import Database, Store, check_database, keep_place, new_place, place
+from boshnas.store import Database, Store, keep_place, new_place, place
 from boshnas.training import Training, check_training
 from boshnas.trial import Trial
 from boshnas.writable import check_run_folder
@@ -222,8 +222,6 @@ def open_store(
     """
     check_run_folder(folder, resume)
     if not resume:
-        if database is not None:
-            check_database(database)
         _make(folder)
         identity = campaign.identity | {"options": asdict(campaign.settings)}
         if campaign.training is not None:

@@ -89,6 +89,25 @@ class PlainView:
         self._stream.flush()
 
 
+class SilentView:
+    """Shows nothing."""
+
+    def started(self, trial: Trial) -> None:
+        """Say nothing."""
+
+    def ended(self, trial: Trial) -> None:
+        """Say nothing."""
+
+    def retried(self, trial: Trial) -> None:
+        """Say nothing."""
+
+    def waits(self, reason: str | None) -> None:
+        """Say nothing."""
+
+    def tick(self, running: Mapping[int, Progress | None]) -> None:
+        """Say nothing."""
+
+
 class LiveView:
     """A table of what runs, redrawn in place; ended evaluations scroll by above it.
 

@@ -1,6 +1,6 @@
 """What runs evaluations: the contract, and what all that run them as processes have in common."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from typing import ClassVar, Generic, Protocol, Self, TypeVar
 from boshnas.errors import InputError
 from boshnas.executors.leftover import end_leftover
 from boshnas.executors.outcome import PASSING_ERRORS, remove_stale_result, written_result
+from boshnas.executors.slots import SlotExecutor
 from boshnas.job import JOB_FILE, STARTED_FILE, Job, Result, write_json, write_model
 
 JOB_WORD = "{job}"
@@ -80,7 +81,7 @@ class Run:
 AnyRun = TypeVar("AnyRun", bound=Run)
 
 
-class ProcessExecutor(ABC, Generic[AnyRun]):
+class ProcessExecutor(SlotExecutor, Generic[AnyRun]):
     """Keeps account of jobs that run as processes somewhere; see `Executor`.
 
     A folder says in `executor` which kind of cluster has its job: other executors cannot find or end it there.
@@ -103,18 +104,10 @@ class ProcessExecutor(ABC, Generic[AnyRun]):
                 f"{name}: command must be a program and its arguments with {JOB_WORD} among them, "
                 f"got {' '.join(command)!r}. For example: python train.py {JOB_WORD}."
             )
-        if num_slots < 1:
-            raise InputError(f"{name}: num_slots must be positive, got {num_slots!r}. Give more than 0.")
+        super().__init__(num_slots)
         self._command = list(command)
-        self._num_slots = num_slots
         self._running: dict[int, AnyRun] = {}
         self._found: dict[int, Result] = {}  # results that were there at submission
-        self._closed = False
-
-    @property
-    def num_slots(self) -> int:
-        """How many jobs may run at the same time."""
-        return self._num_slots
 
     def submit(self, job: Job, folder: Path) -> int:
         """Start a job and return at once; see `Executor.submit`.
@@ -123,13 +116,7 @@ class ProcessExecutor(ABC, Generic[AnyRun]):
             RuntimeError: If all slots are taken, the number is already running, or the executor is closed.
             InputError: If the command cannot be started, or another kind of executor has a job in this folder.
         """
-        name = type(self).__name__
-        if self._closed:
-            raise RuntimeError(f"{name}.submit: the executor is closed.")
-        if job.number in self._running or job.number in self._found:
-            raise RuntimeError(f"{name}.submit: job {job.number} is already running.")
-        if len(self._running) + len(self._found) >= self._num_slots:
-            raise RuntimeError(f"{name}.submit: all {self._num_slots} slots are taken. Poll first.")
+        self._require_slot(job.number, self._running.keys() | self._found.keys())
         folder.mkdir(parents=True, exist_ok=True)
         is_same = remove_stale_result(job, folder)
         if (result := written_result(job, folder)) is not None:
@@ -189,14 +176,6 @@ class ProcessExecutor(ABC, Generic[AnyRun]):
             self._end(runs, is_polite=True)
             for run in runs:
                 _forget_cluster(run.folder)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _require_own_cluster(self, folder: Path) -> None:
         try:

@@ -1,20 +1,18 @@
 """Evaluations as calls of a function: for tables, tests, and evaluators written in Python."""
 
-import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from boshnas.errors import InputError
+from boshnas.executors.outcome import raised_result
+from boshnas.executors.slots import SlotExecutor
 from boshnas.job import Job, Result
 from boshnas.trial import Status
 
 Evaluate = Callable[[Job, Path], Result]
-_TRACEBACK_CHARS = 2_000
 
 
-class InProcessExecutor:
+class InProcessExecutor(SlotExecutor):
     """Runs jobs one after the other in the search's own process; nothing is written to disk.
 
     Args:
@@ -36,17 +34,9 @@ class InProcessExecutor:
     """
 
     def __init__(self, evaluate: Evaluate, num_slots: int = 1) -> None:
-        if num_slots < 1:
-            raise InputError(f"InProcessExecutor: num_slots must be positive, got {num_slots!r}. Give more than 0.")
+        super().__init__(num_slots)
         self._evaluate = evaluate
-        self._num_slots = num_slots
         self._waiting: dict[int, tuple[Job, Path]] = {}
-        self._closed = False
-
-    @property
-    def num_slots(self) -> int:
-        """How many jobs may be submitted before the next poll."""
-        return self._num_slots
 
     def submit(self, job: Job, folder: Path) -> int:
         """Take a job; the next poll runs it.
@@ -54,12 +44,7 @@ class InProcessExecutor:
         Raises:
             RuntimeError: If all slots are taken, the number is there already, or the executor is closed.
         """
-        if self._closed:
-            raise RuntimeError("InProcessExecutor.submit: the executor is closed.")
-        if job.number in self._waiting:
-            raise RuntimeError(f"InProcessExecutor.submit: job {job.number} is already running.")
-        if len(self._waiting) >= self._num_slots:
-            raise RuntimeError(f"InProcessExecutor.submit: all {self._num_slots} slots are taken. Poll first.")
+        self._require_slot(job.number, self._waiting.keys())
         self._waiting[job.number] = (job, folder)
         return job.number
 
@@ -82,14 +67,6 @@ class InProcessExecutor:
         self._closed = True
         self._waiting.clear()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
 
 def _failure(job: Job, error: Exception) -> Result:
     status = Status.CRASHED
@@ -100,5 +77,4 @@ def _failure(job: Job, error: Exception) -> Result:
     ):
         if isinstance(error, kind):
             status = meaning
-    end = "".join(traceback.format_exception(error))[-_TRACEBACK_CHARS:]
-    return Result(number=job.number, id=job.id, status=status, error=f"{type(error).__name__}: {error}\n{end}")
+    return raised_result(job, error, status)

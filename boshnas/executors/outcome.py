@@ -2,6 +2,7 @@
 
 import errno
 import signal
+import traceback
 from pathlib import Path
 
 from boshnas.errors import InputError
@@ -16,6 +17,7 @@ EXIT_BAD_INPUT = 2
 EXIT_DISK_FULL = 228
 """A worker that cannot even write its result ends with this code, which programs do not end with by chance."""
 _LOG_TAIL_BYTES = 16_384
+_TRACEBACK_CHARS = 2_000
 # A shell between us and the worker tells a signal as 128 + its number.
 _SHELL_SIGNAL_BASE = 128
 _FROM_OUTSIDE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -36,6 +38,12 @@ def failed_result(job: Job, folder: Path, status: Status, reason: str) -> Result
     """Return the result of a job that has none of its own: one line, then the end of its log."""
     tail = log_tail(folder)
     return Result(number=job.number, id=job.id, status=status, error=f"{reason}\n{tail}" if tail else reason)
+
+
+def raised_result(job: Job, error: Exception, status: Status) -> Result:
+    """Return the result of a job that raised: what it said, then the end of the traceback."""
+    end = "".join(traceback.format_exception(error))[-_TRACEBACK_CHARS:]
+    return Result(number=job.number, id=job.id, status=status, error=f"{type(error).__name__}: {error}\n{end}")
 
 
 def written_result(job: Job, folder: Path) -> Result | None:

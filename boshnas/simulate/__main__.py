@@ -134,6 +134,7 @@ def command(
     """
     # Torch and the peers' packages take seconds to import: --help does not wait for them.
     from boshnas.simulate.command import SimulateOptions, run_simulate
+    from boshnas.simulate.faults import Faults
 
     return run_simulate(
         SimulateOptions(
@@ -160,12 +161,14 @@ def command(
             max_hours=max_hours,
             straggler_factor=straggler_factor,
             proposal_seconds=proposal_seconds,
-            crash_rate=crash_rate,
-            oom_rate=oom_rate,
-            hang_rate=hang_rate,
-            preempt_rate=preempt_rate,
-            hang_hours=hang_hours,
-            checkpoint_minutes=checkpoint_minutes,
+            faults=Faults(
+                crash_rate=crash_rate,
+                oom_rate=oom_rate,
+                hang_rate=hang_rate,
+                preempt_rate=preempt_rate,
+                hang_hours=hang_hours,
+                checkpoint_minutes=checkpoint_minutes,
+            ),
             as_json=as_json,
             plot=plot,
         )

@@ -8,7 +8,6 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from boshnas.job import Progress
 from boshnas.loop import Loop
 from boshnas.loop_parts import Proposer
 from boshnas.plan import Plan
@@ -19,6 +18,7 @@ from boshnas.simulate.faults import Faults
 from boshnas.simulate.memory import MemoryStore
 from boshnas.source import Source
 from boshnas.trial import Status, Trial
+from boshnas.view import SilentView
 
 STEP_S = 30.0
 """Where stragglers are ended, the loop looks for them so often, in virtual seconds, or for each hundredth of the median
@@ -118,23 +118,11 @@ def new_clock(plan: Plan, known: Mapping[str, Known]) -> VirtualClock:
     return VirtualClock(max(STEP_S, median(one.seconds for one in known.values()) / 100))
 
 
-class _Counting:
-    """A view that only counts what has ended."""
+class _Counting(SilentView):
+    """Only counts what has ended."""
 
     def __init__(self, report: Callable[[], None]) -> None:
         self._report = report
 
-    def started(self, trial: Trial) -> None:
-        pass
-
     def ended(self, trial: Trial) -> None:
         self._report()
-
-    def retried(self, trial: Trial) -> None:
-        pass
-
-    def waits(self, reason: str | None) -> None:
-        pass
-
-    def tick(self, running: Mapping[int, Progress | None]) -> None:
-        pass

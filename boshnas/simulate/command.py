@@ -47,12 +47,7 @@ class SimulateOptions(TableSource):
     straggler_factor: float | None = None
     max_hours: float | None = None
     proposal_seconds: float = 0.0
-    crash_rate: float = 0.0
-    oom_rate: float = 0.0
-    hang_rate: float = 0.0
-    preempt_rate: float = 0.0
-    hang_hours: float = 24.0
-    checkpoint_minutes: float = 10.0
+    faults: Faults = Faults()
     plot: Path | None = None
     as_json: bool = False
 
@@ -118,14 +113,6 @@ def _check(options: SimulateOptions) -> list[str]:
 
 def _setting(options: SimulateOptions, console: Console) -> _Setting:
     durations = Durations.parse(options.durations, options.median_minutes)
-    faults = Faults(
-        crash_rate=options.crash_rate,
-        oom_rate=options.oom_rate,
-        hang_rate=options.hang_rate,
-        preempt_rate=options.preempt_rate,
-        hang_hours=options.hang_hours,
-        checkpoint_minutes=options.checkpoint_minutes,
-    )
     table = options.read()
     durations.seconds(table, options.seed)  # refused before anything is simulated
     if options.features is None and durations.column in {column.name for column in table.columns}:
@@ -144,7 +131,7 @@ def _setting(options: SimulateOptions, console: Console) -> _Setting:
         source=RowSource(table),
         utilities=utilities,
         durations=durations,
-        faults=faults,
+        faults=options.faults,
         budget=_budget(options, table, len(utilities), console),
     )
 

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from boshnas.errors import InputError
+from boshnas.executors.slots import SlotExecutor
 from boshnas.job import MAX_SECONDS, STARTED_FILE, Job, Result
 from boshnas.simulate.account import Span
 from boshnas.simulate.clock import VirtualClock
@@ -43,7 +42,7 @@ class _Attempt:
     status: Status
 
 
-class SimulatedExecutor:
+class SimulatedExecutor(SlotExecutor):
     """Runs jobs in virtual time; see `boshnas.executors.base.Executor`.
 
     Attributes:
@@ -71,21 +70,15 @@ class SimulatedExecutor:
     ) -> None:
         if num_slots < 1:
             raise InputError(f"--workers: must be at least 1, got {num_slots}. Change it.")
+        super().__init__(num_slots)
         self.spans: list[Span] = []
         self._clock = clock
         self._known = known
         self._rows = {id_: row for row, id_ in enumerate(known)}
-        self._num_slots = num_slots
         self._faults = faults or Faults()
         self._seed = seed
         self._running: dict[int, _Attempt] = {}
         self._saved: dict[int, float] = {}  # seconds of work in the checkpoint that an attempt left
-        self._closed = False
-
-    @property
-    def num_slots(self) -> int:
-        """How many jobs may run at the same time."""
-        return self._num_slots
 
     def submit(self, job: Job, folder: Path) -> int:
         """Start a job; its end is known at once.
@@ -93,12 +86,7 @@ class SimulatedExecutor:
         Raises:
             RuntimeError: If all slots are taken, the number is already running, or the executor is closed.
         """
-        if self._closed:
-            raise RuntimeError("SimulatedExecutor.submit: the executor is closed.")
-        if job.number in self._running:
-            raise RuntimeError(f"SimulatedExecutor.submit: job {job.number} is already running.")
-        if len(self._running) >= self._num_slots:
-            raise RuntimeError(f"SimulatedExecutor.submit: all {self._num_slots} slots are taken. Poll first.")
+        self._require_slot(job.number, self._running.keys())
         folder.mkdir(parents=True, exist_ok=True)
         (folder / STARTED_FILE).touch()
         left = self._known[job.id].seconds - self._saved.get(job.number, 0.0)
@@ -124,14 +112,6 @@ class SimulatedExecutor:
         self._closed = True
         for number in list(self._running):
             self.cancel(number)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _result(self, attempt: _Attempt) -> Result:
         self._end(attempt, attempt.end, attempt.status)

@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 
 from boshnas.errors import InputError
 from boshnas.executors import exit_with_driver
-from boshnas.executors.outcome import EXIT_BAD_INPUT, EXIT_DISK_FULL
+from boshnas.executors.outcome import EXIT_BAD_INPUT, EXIT_DISK_FULL, raised_result
 from boshnas.job import JOBS_FOLDER, RESULT_FILE, Job, Result, read_model, write_model
 from boshnas.trial import Status
 from boshnas.version import VERSION
@@ -24,7 +23,6 @@ from design_space.errors import InputError as SpaceInputError
 from pretrain.callbacks import DivergedError
 from pretrain.interrupt import StoppedError
 
-_TRACEBACK_CHARS = 2_000
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 # Errors of torch, safetensors and CUDA have no type or number of their own for these; torch.save tells a full disk only
 # by a file that is shorter than it should be.
@@ -46,8 +44,7 @@ def failure(job: Job, error: Exception) -> Result:
         status = Status.BAD_INPUT
     else:
         status = Status.CRASHED
-    end = "".join(traceback.format_exception(error))[-_TRACEBACK_CHARS:]
-    return Result(number=job.number, id=job.id, status=status, error=f"{type(error).__name__}: {error}\n{end}")
+    return raised_result(job, error, status)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

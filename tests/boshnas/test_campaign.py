@@ -16,12 +16,13 @@ from boshnas.campaign import Campaign, _restore, check, discard, held_folder, op
 from boshnas.campaign_settings import CampaignSettings
 from boshnas.executors import LocalExecutor
 from boshnas.executors.make import make_executor
-from boshnas.job import Job, Progress, Result
+from boshnas.job import Job, Result
 from boshnas.job_memory import job_memory
 from boshnas.space_source import SpaceSource
 from boshnas.store import SCHEMA_NUMBER, STORE_FILE, STUDY_NAME
 from boshnas.training import Training
 from boshnas.trial import Decision, Proposal, Status, Trial
+from boshnas.view import SilentView
 from design_space.architecture import Architecture
 from design_space.counts import num_parameters
 from design_space.model.presets import preset
@@ -466,16 +467,6 @@ def score_of(model_dict: Mapping[str, Any]) -> float:
     architecture = Architecture.from_model_dict(model_dict)
     widths = [layer.hidden_size * (1 + len(layer.feed_forward)) for layer in architecture.layers]
     return float(np.mean(widths) + sum(layer.operation == "c" for layer in architecture.layers))
-
-
-class SilentView:
-    """Shows nothing."""
-
-    def started(self, trial: Trial) -> None: ...
-    def ended(self, trial: Trial) -> None: ...
-    def retried(self, trial: Trial) -> None: ...
-    def waits(self, reason: str | None) -> None: ...
-    def tick(self, running: Mapping[int, Progress | None]) -> None: ...
 
 
 @pytest.fixture

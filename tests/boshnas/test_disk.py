@@ -2,26 +2,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from search_fakes import ended_trial
 
 from boshnas.disk import CheckpointBudget, checkpoint_folder, missing_room
-from boshnas.trial import Decision, Proposal, Status, Trial
-
-
-def ended(number: int, score: float | None) -> Trial:
-    return Trial(
-        number=number,
-        proposal=Proposal(id=f"arch{number}", decision=Decision.RANDOM),
-        level=1,
-        architecture={},
-        parameters={},
-        seed=0,
-        status=Status.CRASHED if score is None else Status.FINISHED,
-        score=score,
-    )
-
+from boshnas.trial import Decision, Proposal
 
 SCORES = [50.0, 80.0, None, 60.0, 70.0]
-TRIALS = [ended(number, score) for number, score in enumerate(SCORES)]
+TRIALS = [ended_trial(number, score) for number, score in enumerate(SCORES)]
 
 
 @pytest.fixture

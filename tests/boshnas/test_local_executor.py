@@ -6,11 +6,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
+import waiting
 
 from boshnas.errors import InputError
 from boshnas.executors import LocalExecutor, exit_with_driver, visible_gpus
@@ -45,13 +46,7 @@ def command(code: str) -> list[str]:
     return [sys.executable, "-S", "-c", code, "{job}"]
 
 
-def wait_until(condition: Callable[[], bool], limit_s: float = 8.0) -> bool:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
+wait_until = partial(waiting.wait_until, limit_s=8.0)
 
 
 def gone(pid: int) -> bool:

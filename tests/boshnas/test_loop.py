@@ -16,6 +16,7 @@ from search_fakes import (
     FakeSource,
     KilledError,
     Run,
+    ended_trial,
     score_of,
     stored,
 )
@@ -414,21 +415,14 @@ def test_a_run_may_be_resumed_with_fewer_slots(tmp_path: Path):
 # Ranking
 
 
-def made(number: int, score: float | None, decision: Decision = Decision.RANDOM) -> Trial:
-    return Trial(
-        number=number,
-        proposal=Proposal(id=f"a{number}", decision=decision),
-        level=1,
-        architecture={},
-        parameters={},
-        seed=0,
-        status=Status.CRASHED if score is None else Status.FINISHED,
-        score=score,
-    )
-
-
 def test_the_best_is_the_earliest_of_the_greatest():
-    trials = [made(0, None), made(1, 1.0), made(2, 5.0), made(3, 5.0), made(4, 9.0, Decision.BASELINE)]
+    trials = [
+        ended_trial(0, None),
+        ended_trial(1, 1.0),
+        ended_trial(2, 5.0),
+        ended_trial(3, 5.0),
+        ended_trial(4, 9.0, Decision.BASELINE),
+    ]
     assert best_trial(trials) == trials[2]
     assert best_trial(list(reversed(trials))) == trials[2]
     assert [trial.number for trial in results_of(trials)] == [4, 2, 3, 1]
@@ -437,6 +431,6 @@ def test_the_best_is_the_earliest_of_the_greatest():
 
 
 def test_a_negative_best_is_found():
-    trials = [made(0, -3.0), made(1, -1.0), made(2, 0.0, Decision.BASELINE)]
+    trials = [ended_trial(0, -3.0), ended_trial(1, -1.0), ended_trial(2, 0.0, Decision.BASELINE)]
     assert best_trial(trials) == trials[1]
     assert [trial.number for trial in results_of(trials)] == [2, 1, 0]

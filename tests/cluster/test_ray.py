@@ -7,14 +7,15 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+import waiting
 from packaging.version import Version
 from search_fakes import FakeView
 
@@ -82,13 +83,7 @@ def make_job(number: int = 0, seed: int = 7) -> Job:
     return Job(number=number, id=f"arch{number}", architecture={}, seed=seed, settings={})
 
 
-def wait_until(condition: Callable[[], bool], limit_s: float = 40.0) -> bool:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+wait_until = partial(waiting.wait_until, limit_s=40.0)
 
 
 def starts(folder: Path, count: int = 1) -> list[list[int]]:
@@ -238,7 +233,7 @@ def test_cancel_and_close_end_all_processes(executor: RayExecutor, tmp_path: Pat
         executor.cancel(0)
     else:
         executor.close()
-    assert wait_until(lambda: gone(worker) and gone(child), 5.0)
+    assert wait_until(lambda: gone(worker) and gone(child), limit_s=5.0)
 
 
 @pytest.mark.parametrize(

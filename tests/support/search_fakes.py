@@ -18,7 +18,7 @@ from boshnas.searcher import Searcher
 from boshnas.source import Candidate
 from boshnas.store import STORE_FILE, Store
 from boshnas.surrogates import Surrogate
-from boshnas.trial import Status, Trial
+from boshnas.trial import Decision, Proposal, Status, Trial
 
 NUM_COARSE, NUM_FINE = 8, 16
 COARSE = [f"coarse{row}" for row in range(NUM_COARSE)]
@@ -201,3 +201,16 @@ class Run:
 def stored(folder: Path) -> list[Trial]:
     with Store.open(folder / STORE_FILE) as store:
         return store.trials()
+
+
+def ended_trial(number: int, score: float | None, decision: Decision = Decision.RANDOM) -> Trial:
+    return Trial(
+        number=number,
+        proposal=Proposal(id=f"a{number}", decision=decision),
+        level=1,
+        architecture={},
+        parameters={},
+        seed=0,
+        status=Status.CRASHED if score is None else Status.FINISHED,
+        score=score,
+    )

@@ -6,11 +6,12 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+import waiting
 
 NUM_CPUS = 2
 START_LIMIT_S = 30.0
@@ -73,14 +74,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def wait_until(condition: Callable[[], bool], limit_s: float = START_LIMIT_S) -> bool:
-    """Whether it came true in time."""
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
+wait_until = partial(waiting.wait_until, limit_s=START_LIMIT_S)
 
 
 class Slurm:

@@ -5,12 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import waiting
 
 from boshnas.doctor.__main__ import main as doctor
 from boshnas.run import main
@@ -54,11 +54,7 @@ def trials(folder: Path) -> list[Trial]:
         return store.trials()
 
 
-def wait_until(condition: Callable[[], bool], limit_s: float = 60.0) -> None:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+wait_until = partial(waiting.wait_until, limit_s=60.0)
 
 
 def test_a_search_goes_through_sbatch(folder: Path, capsys: pytest.CaptureFixture[str]):
@@ -72,7 +68,7 @@ def test_a_search_killed_with_jobs_in_the_queue_evaluates_each_once(folder: Path
     driver = subprocess.Popen(
         [sys.executable, "-m", "boshnas.run", *words(seconds=6.0)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
-    wait_until(lambda: len(list(folder.glob("run/jobs/*/started"))) == 2)
+    assert wait_until(lambda: len(list(folder.glob("run/jobs/*/started"))) == 2)
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
     assert main(["--resume", "--out", "run", "--executor", "local"]) == 2
