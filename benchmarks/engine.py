@@ -81,8 +81,7 @@ def search(
     trials = store.trials()
     for level in range(1, max((trial.level for trial in trials), default=0) + 1):
         source.open_level(level, {t.id: t.score for t in trials if t.level < level and t.score is not None})
-    for trial in trials:
-        source.add(Architecture.from_model_dict(trial.architecture))
+    source.add(Architecture.from_model_dict(trial.architecture) for trial in trials)
     searcher = searcher_of(source.pool, seed=0, num_initial=10, neighbors=source.neighbors, **settings)
     return Loop(plan(budgets), store, searcher, source, executor, folder, SilentView())
 

@@ -275,8 +275,7 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
         if campaign.training is not None:
             campaign.training.prepare(folder)
         source = campaign.source
-        for architecture in campaign.baselines.values():
-            source.add(architecture)
+        source.add(campaign.baselines.values())
         _restore(store.trials(), source)
         is_synchronous = settings.synchronous or executor.num_slots == 1
         make_searcher = SEARCHERS[settings.surrogate]
@@ -308,9 +307,7 @@ def _restore(trials: Sequence[Trial], source: SpaceSource) -> None:
     for level in range(max((trial.level for trial in trials), default=0) + 1):
         if level > 0:
             source.open_level(level, {t.id: t.score for t in trials if t.level < level and t.score is not None})
-        for trial in trials:
-            if trial.level == level:
-                source.add(Architecture.from_model_dict(trial.architecture))
+        source.add(Architecture.from_model_dict(trial.architecture) for trial in trials if trial.level == level)
 
 
 def params_of(trial: Trial) -> int:

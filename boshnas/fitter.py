@@ -15,7 +15,7 @@ from sklearn.base import clone
 from boshnas.pool import Pool
 from boshnas.surrogates.base import Surrogate
 
-MAX_ROWS = 1_000
+MAX_ROWS = 500
 """Results that a search learns from: half of them the best, the others at random. A proposal then takes no longer."""
 _GROWTH = 1.25  # results until the next fit from scratch
 _MANY = 200  # results from which on the surrogate is fitted again after each 2 % more of them, and conditioned between

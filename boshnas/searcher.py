@@ -89,6 +89,7 @@ class Searcher:
         self.set_candidates(None)
         self._measured: list[Measured] = []
         self._told: dict[str, None] = {}
+        self._best_value = -math.inf
         self._num_stale_rounds = 0
         self.resume(num_proposed)
 
@@ -145,19 +146,20 @@ class Searcher:
             holds = value is None or np.isfinite(value)
             require("Searcher", f"objective of {id_!r}", value, holds, "finite, or None if it failed")
         self._told.update(dict.fromkeys(results))
-        self._count_round([value for value in results.values() if value is not None])
-        self._measured += [
+        measured = [
             Measured(id_, float(value), float(known.get(id_, np.nan)))
             for id_, value in results.items()
             if value is not None
         ]
+        self._count_round([entry.value for entry in measured])
+        self._measured += measured
 
     def _count_round(self, values: list[float]) -> None:
         """Whether a round of results moved the best; the random start does not count."""
-        started = len(self._measured) >= max(self._num_initial, _MIN_RESULTS)
-        if started and values:
-            moved = max(values) > max(entry.value for entry in self._measured)
-            self._num_stale_rounds = 0 if moved else self._num_stale_rounds + 1
+        best = max(values, default=-math.inf)
+        if values and len(self._measured) >= max(self._num_initial, _MIN_RESULTS):
+            self._num_stale_rounds = 0 if best > self._best_value else self._num_stale_rounds + 1
+        self._best_value = max(best, self._best_value)
 
     def ask(self, k: int, pending: Collection[str] = ()) -> list[str]:
         """Ids of `propose`."""
@@ -292,7 +294,7 @@ class Searcher:
 
     def _best(self) -> float:
         """Greatest measured value, warped."""
-        return float(self._surrogate().warp_(np.array([max(entry.value for entry in self._measured)]))[0])
+        return float(self._surrogate().warp_(np.array([self._best_value]))[0])
 
     def _surrogate(self) -> Surrogate:
         """Fitted to everything told so far."""

@@ -1,6 +1,6 @@
 """The candidates of a design space, as the loop asks for them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,6 +43,7 @@ class SpaceSource:
     pool: Pool = field(init=False)
     _opened: dict[int, Sequence[str]] = field(default_factory=dict)  # candidates of the levels
     _level: int = 1
+    _mutated: dict[str, Sequence[str]] = field(default_factory=dict)  # neighbours on the open level
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng([self.seed, 1])
@@ -53,15 +54,16 @@ class SpaceSource:
         self.architectures |= dict(zip(self._first, first, strict=True))
         self.pool = Pool(self._first, encode(self.space, first))
 
-    def add(self, architecture: Architecture) -> None:
-        """Make an architecture known by its id; it joins the pool where a level has its form, within limits or not."""
-        self.architectures[architecture.id] = architecture
-        if any(self.space.form_refusal(architecture, level) is None for level in self.space.levels):
-            self.pool.extend([architecture.id], encode(self.space, [architecture]))
+    def add(self, architectures: Iterable[Architecture]) -> None:
+        """Make them known by their ids; one joins the pool where a level has its form, within limits or not."""
+        known = {architecture.id: architecture for architecture in architectures}
+        self.architectures |= known
+        self._join({id_: one for id_, one in known.items() if self._has_form(one)})
 
     def open_level(self, level: int, scores: Mapping[str, float]) -> Sequence[str]:
         """Level 1 whole; a finer level around the best of the coarser ones and their neighbours."""
         self._level = level
+        self._mutated = {}
         self._opened[level] = self._first if level == 1 else self._refined(level, scores)
         return self._opened[level]
 
@@ -82,19 +84,28 @@ class SpaceSource:
         """
         if self._level == 1 and len(self._first) < MAX_CANDIDATES:
             return []
-        found: dict[Architecture, None] = {}
-        for id_ in ids:
-            found.update(dict.fromkeys(mutations(self.space, self._level, self.architectures[id_])))
-        return self._added(list(found))
+        new = {
+            id_: mutations(self.space, self._level, self.architectures[id_]) for id_ in ids if id_ not in self._mutated
+        }
+        self._added([mutation for mutated in new.values() for mutation in mutated])
+        self._mutated |= {id_: [mutation.id for mutation in mutated] for id_, mutated in new.items()}
+        return list(dict.fromkeys(mutation for id_ in ids for mutation in self._mutated[id_]))
 
     def _added(self, architectures: Sequence[Architecture]) -> Sequence[str]:
         """Their ids; those that are new are known and in the pool from now on."""
         ids = [architecture.id for architecture in architectures]
-        new = {id_: one for id_, one in zip(ids, architectures, strict=True) if id_ not in self.pool}
-        if new:
-            self.architectures |= new
-            self.pool.extend(list(new), encode(self.space, list(new.values())))
+        known = dict(zip(ids, architectures, strict=True))
+        self.architectures |= known
+        self._join(known)
         return ids
+
+    def _has_form(self, architecture: Architecture) -> bool:
+        return any(self.space.form_refusal(architecture, level) is None for level in self.space.levels)
+
+    def _join(self, known: Mapping[str, Architecture]) -> None:
+        new = {id_: one for id_, one in known.items() if id_ not in self.pool}
+        if new:
+            self.pool.extend(list(new), encode(self.space, list(new.values())))
 
     def _nearest(self, best: Sequence[Architecture], others: Sequence[Architecture]) -> list[Architecture]:
         """The architectures at the least graph edit distance from each of the best, these among them."""

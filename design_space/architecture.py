@@ -121,6 +121,11 @@ class Architecture:
         return content
 
     @cached_property
+    def blocks(self) -> tuple[tuple[object, ...], ...]:
+        """What has to be equal for weights to be shared: of each layer its operation, then its feed-forward stack."""
+        return tuple(block for layer in self.layers for block in (layer.operation_block, layer.feed_forward))
+
+    @cached_property
     def id(self) -> str:
         """Sixteen hexadecimal digits, equal for isomorphic graphs and only for them.
 

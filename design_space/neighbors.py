@@ -83,25 +83,25 @@ def best_parent(
     Returns:
         The parent and its overlap, or None.
     """
-    sources = list(trained)
+    blocks = target.blocks
+    start = next((blocks[:most] for most in range(len(blocks) + 1) if most / len(blocks) >= min_overlap), None)
+    sources = [architecture for architecture in trained if start == architecture.blocks[: len(start)]] if start else []
     if not sources:
         return None
     numbers, overlaps = most_overlapping([target], sources, 1)
-    overlap = float(overlaps[0, 0])
-    return (sources[numbers[0, 0]], overlap) if overlap >= min_overlap else None
+    return sources[numbers[0, 0]], float(overlaps[0, 0])
 
 
 def _blocks(*several: Sequence[Architecture]) -> list[NDArray[np.int32]]:
     """The blocks of each architecture as numbers, the same for equal blocks, −1 beyond the end; each (n, blocks)."""
     numbers: dict[object, int] = {}
-    most = max((2 * len(architecture.layers) for group in several for architecture in group), default=0)
+    most = max((len(architecture.blocks) for group in several for architecture in group), default=0)
     tables = []
     for group in several:
         table = np.full((len(group), most), -1, dtype=np.int32)
         for row, architecture in enumerate(group):
-            for slot, layer in enumerate(architecture.layers):
-                for place, block in enumerate((layer.operation_block, layer.feed_forward)):
-                    table[row, 2 * slot + place] = numbers.setdefault(block, len(numbers))
+            for place, block in enumerate(architecture.blocks):
+                table[row, place] = numbers.setdefault(block, len(numbers))
         tables.append(table)
     return tables
 

@@ -9,8 +9,8 @@ import torch
 
 Shape = tuple[int, ...]
 
-_BLOCK = 1024  # rows computed on at once: bounds the memory over large pools, and fits the cache
-_MIN_BLOCKS = 64  # that more than one thread is started for
+_BLOCK = 512  # rows computed on at once: bounds the memory over large pools, and fits the cache
+_MIN_BLOCKS = 128  # that more than one thread is started for
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def test_a_search_learns_from_the_best_half_of_what_it_may(recorder: Recorder):
     assert max(recorder.fits + recorder.conditions) <= MAX_ROWS + count // 50
     assert isinstance(surrogate, GPSurrogate)
     rows = surrogate.process_.rows.numpy()
-    best = np.argsort(-Y[: count - count % 24])[: MAX_ROWS // 2]
+    best = np.argsort(-Y[: count - count % 14])[: MAX_ROWS // 2]
     scaled = (X - surrogate.x_offset_) / surrogate.x_scale_
     kept = {tuple(row) for row in rows.round(9).tolist()}
     assert all(tuple(row) in kept for row in scaled[best].round(9).tolist())
@@ -150,7 +150,7 @@ def test_conditioning_on_the_rows_of_the_fit_changes_nothing():
 def test_in_the_background_a_resumed_search_begins_with_a_fit_to_some_of_its_results(recorder: Recorder):
     fitting = fitter(in_background=True)
     surrogate = fitting.fitted(measured(900))
-    assert (recorder.fits[0], recorder.conditions[0]) == (200, 900)
+    assert (recorder.fits[0], recorder.conditions[0]) == (200, MAX_ROWS)
     assert np.abs(surrogate.predict(X[:900]) - Y[:900]).mean() < 0.2
     assert fitting._thread is not None
     fitting._thread.join(30)

@@ -124,7 +124,7 @@ def test_a_level_opens_also_where_nothing_has_a_score(space: DesignSpace):
 
 def test_scores_from_outside_the_pool_are_left_out(space: DesignSpace):
     one, two = SpaceSource(space, 0), SpaceSource(space, 0)
-    one.add(preset("bert_mini"))
+    one.add([preset("bert_mini")])
     known = scores(one, one.pool.ids[:4])
     assert list(one.open_level(2, known | {preset("bert_mini").id: 1e9})) == list(two.open_level(2, known))
 
@@ -133,8 +133,8 @@ def test_a_baseline_joins_the_pool_where_the_space_has_it(space: DesignSpace):
     source = SpaceSource(space.within([SHALLOW]), 0)
     inside = next(a for a in space.enumerate(2) if len(a.layers) == 4)
     num_before = len(source.pool)
-    for architecture in (inside, inside, preset("bert_mini")):
-        source.add(architecture)
+    source.add([inside, inside])
+    source.add([inside, preset("bert_mini")])
     assert len(source.pool) == num_before + 1
     assert inside.id in source.pool
     assert preset("bert_mini").id not in source.pool
@@ -161,7 +161,7 @@ def test_describe_tells_the_memory_where_it_can_be_reckoned(space: DesignSpace):
 
 def test_describe_leaves_out_the_parameters_that_the_space_lacks(space: DesignSpace):
     source = SpaceSource(space, 0)
-    source.add(preset("bert_mini"))
+    source.add([preset("bert_mini")])
     candidate = source.describe(preset("bert_mini").id)
     assert candidate.architecture == preset("bert_mini").to_model_dict()
     assert candidate.parameters == {}
@@ -192,8 +192,7 @@ def test_overlap_counts_blocks_from_the_input_on(space: DesignSpace):
     layer = target.layers[0]
     last = next(other for other in space.layers(2) if other.hidden_size != layer.hidden_size)
     near, far = Architecture((*target.layers[:3], last)), Architecture((last, *target.layers[1:]))
-    for architecture in (near, far):
-        source.add(architecture)
+    source.add([near, far])
     assert source.parent(target.id, [far.id]) is None
     assert source.parent(target.id, [near.id]) is None  # six of eight blocks
     sized = next(
@@ -204,7 +203,7 @@ def test_overlap_counts_blocks_from_the_input_on(space: DesignSpace):
         and o.feed_forward != layer.feed_forward
     )
     nearer = Architecture((*target.layers[:3], sized))
-    source.add(nearer)
+    source.add([nearer])
     assert source.parent(target.id, [far.id, near.id, nearer.id]) == (nearer.id, 7 / 8)
 
 
