@@ -7,11 +7,12 @@ _HOME = {
     "InputError": "boshnas.errors",
     "Pool": "boshnas.pool",
     "Posterior": "boshnas.posterior",
+    "Run": "boshnas.saved_run",
     "Searcher": "boshnas.searcher",
     "Table": "boshnas.table",
 }
 
-__all__ = ["InputError", "Pool", "Posterior", "Searcher", "Table"]  # noqa: F822  (resolved on first use)
+__all__ = ["InputError", "Pool", "Posterior", "Run", "Searcher", "Table"]  # noqa: F822  (resolved on first use)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,12 +1,14 @@
 """Wires a search over a design space: checks its settings, prepares the run's folder, runs the loop."""
 
 import logging
+import platform
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ from finetune.data import DEMO
 OWN_WORKER = (sys.executable, "-m", "boshnas.worker", JOB_WORD)
 MAX_INITIAL = 10
 MAX_PARALLEL = 4
+_VERSIONS = ("flexibert-boshnas", "torch", "transformers", "optuna", "numpy")  # that a run notes
 
 _logger = logging.getLogger(__name__)
 
@@ -223,7 +226,11 @@ def open_store(
     check_run_folder(folder, resume)
     if not resume:
         _make(folder)
-        identity = campaign.identity | {"options": asdict(campaign.settings)}
+        identity = campaign.identity | {
+            "options": asdict(campaign.settings),
+            "score_name": campaign.score_name,
+            "versions": {name: version(name) for name in _VERSIONS} | {"python": platform.python_version()},
+        }
         if campaign.training is not None:
             keep_folders(folder, campaign.training.data_folder)
         location = new_place(folder, database)

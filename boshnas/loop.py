@@ -306,6 +306,7 @@ class Loop:
             architecture=candidate.architecture,
             parameters=candidate.parameters,
             seed=self._plan.seed,
+            params=candidate.params,
             parent_id=parent[0] if parent else None,
         )
 

@@ -9,10 +9,18 @@ from pydantic import JsonValue
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """An id's architecture, as the store and the workers need it, and what it takes of memory; None: unknown."""
+    """What an id stands for.
+
+    Attributes:
+        architecture: As the store and the workers need it.
+        parameters: The same as flat names and values.
+        params: Weights it has; None: not known.
+        memory_bytes: What it takes to evaluate; None: not known.
+    """
 
     architecture: Mapping[str, JsonValue]
     parameters: Mapping[str, str | int]
+    params: int | None = None
     memory_bytes: int | None = None
 
 

@@ -9,6 +9,7 @@ from boshnas.errors import InputError
 from boshnas.pool import Pool
 from boshnas.source import Candidate
 from design_space.architecture import Architecture, layer_parameters
+from design_space.counts import num_parameters
 from design_space.distance import EditCosts, Graphs, edit_distances
 from design_space.encoding import encode
 from design_space.hierarchy import first_candidates, refine
@@ -119,7 +120,12 @@ class SpaceSource:
         architecture = self.architectures[id_]
         parameters = layer_parameters(architecture) if id_ in self.pool else {}
         memory = None if self.memory_bytes is None else self.memory_bytes(architecture)
-        return Candidate(architecture=architecture.to_model_dict(), parameters=parameters, memory_bytes=memory)
+        return Candidate(
+            architecture=architecture.to_model_dict(),
+            parameters=parameters,
+            params=num_parameters(architecture),
+            memory_bytes=memory,
+        )
 
     def parent(self, id_: str, trained: Sequence[str]) -> tuple[str, float] | None:
         """The trained neighbour with the greatest biased overlap, if that is enough."""

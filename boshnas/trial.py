@@ -76,6 +76,7 @@ class Trial:
         architecture: JSON description from which a worker builds it.
         parameters: The same as flat names and values, for plots.
         seed: Of its training.
+        params: Weights it has; None: not known.
         parent_id: Candidate whose weights it starts from, if any.
         status: Where it stands.
         score: Objective, its own unit; None until finished.
@@ -92,6 +93,7 @@ class Trial:
     architecture: Mapping[str, object]
     parameters: Mapping[str, str | int]
     seed: int
+    params: int | None = None
     parent_id: str | None = None
     status: Status = Status.RUNNING
     score: float | None = None

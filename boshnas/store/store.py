@@ -28,7 +28,7 @@ from boshnas.store.database import (
 from boshnas.store.location import Location
 from boshnas.store.migration import SCHEMA_ATTRIBUTE, SCHEMA_NUMBER, check_schema, migrate
 from boshnas.store.patience import MAX_WAIT_S, Patience
-from boshnas.store.tables import open_tables
+from boshnas.store.tables import Times, open_tables
 from boshnas.store.trials import Row, attempt_attributes, end_attributes, start_attributes, trial_of
 from boshnas.trial import Attempt, Status, Trial
 
@@ -142,6 +142,11 @@ class Store:
     def trials(self) -> list[Trial]:
         """Return all trials in order of number."""
         return list(self._trials)
+
+    def times(self) -> dict[int, Times]:
+        """When each trial began and, where it has, ended, by its number: local time of the search's machine."""
+        with told_in_a_line(self.location, "be readable"):
+            return self._tables.times()
 
     def add(self, trial: Trial) -> None:
         """Record a trial that starts to run.

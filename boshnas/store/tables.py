@@ -22,6 +22,7 @@ except ImportError:
     _models = None  # type: ignore[assignment]
 
 Choices = Mapping[str, Sequence[str | int]]
+Times = tuple[datetime, datetime | None]
 
 # Alembic's name for the layout of the tables that `_DirectTables` writes.
 _KNOWN_LAYOUT = "v3.2.0.a"
@@ -46,6 +47,10 @@ class Tables(ABC):
     @abstractmethod
     def read(self) -> list[Row]:
         """All trials, in the order they were added."""
+
+    @abstractmethod
+    def times(self) -> dict[int, Times]:
+        """When each trial began and ended, by its number, as the database has it now."""
 
     @abstractmethod
     def add(self, number: int, parameters: Mapping[str, Any], attributes: Mapping[str, Any]) -> int:
@@ -82,6 +87,14 @@ class _CalledTables(Tables):
             )
             for frozen in self._storage.get_all_trials(self._study_id, deepcopy=False)
         ]
+
+    def times(self) -> dict[int, Times]:
+        trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
+        return {
+            frozen.number: (frozen.datetime_start, frozen.datetime_complete)
+            for frozen in trials
+            if frozen.datetime_start is not None
+        }
 
     def add(self, number: int, parameters: Mapping[str, Any], attributes: Mapping[str, Any]) -> int:
         frozen = optuna.create_trial(
@@ -138,6 +151,13 @@ class _DirectTables(Tables):
             Row(id_, number, state.is_finished(), scores.get(id_), parameters[id_], attributes[id_])
             for id_, number, state in trials
         ]
+
+    def times(self) -> dict[int, Times]:
+        table = self._trials.c
+        columns = sqlalchemy.select(table.number, table.datetime_start, table.datetime_complete)
+        with self._storage.engine.connect() as connection:
+            rows = connection.execute(columns.where(table.study_id == self._study_id)).all()
+        return {number: (began, ended) for number, began, ended in rows}
 
     def _of_study(self, connection: sqlalchemy.Connection, table: Any, *columns: str) -> Iterable[Any]:
         """Rows of the study's trials in a table, as (trial_id, *columns), in the order they were written."""

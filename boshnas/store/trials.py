@@ -41,6 +41,7 @@ def start_attributes(trial: Trial) -> dict[str, Any]:
         "level": trial.level,
         "parent": trial.parent_id,
         "seed": trial.seed,
+        "params": trial.params,
         "model_dict": dict(trial.architecture),
         "status": trial.status.value,
     } | attempt_attributes(trial.attempts)
@@ -98,6 +99,7 @@ def _trial_of(row: Row) -> Trial:
         architecture=attributes["model_dict"],
         parameters=row.parameters,
         seed=attributes["seed"],
+        params=attributes.get("params"),  # an older run does not tell
         parent_id=attributes["parent"],
         attempts=tuple(
             Attempt(status=Status(attempt["status"]), error=attempt["error"])
