@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from boshnas.campaign_settings import SEARCHERS, CampaignSettings, check_numbers, evaluator_words, with_absolute_paths
+from boshnas.drawing import DrawingView
 from boshnas.errors import InputError
 from boshnas.executors import num_cores, run_lock, visible_gpus
 from boshnas.executors.base import JOB_WORD
@@ -27,6 +28,7 @@ from boshnas.job import JOBS_FOLDER
 from boshnas.job_memory import job_memory
 from boshnas.loop import Loop
 from boshnas.plan import Plan, View, split_budget
+from boshnas.ranking import best_trial
 from boshnas.space_source import SpaceSource
 from boshnas.store import Database, Store, keep_place, new_place, place
 from boshnas.training import Training, check_training
@@ -306,7 +308,8 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
             max_checkpoint_bytes=None if settings.max_checkpoint_gb is None else int(settings.max_checkpoint_gb * 1e9),
             num_kept=settings.keep_best,
         )
-        return Loop(plan, store, searcher, source, executor, folder, view).run()
+        drawing = DrawingView(view, folder, best_trial(store.trials()))
+        return Loop(plan, store, searcher, source, executor, folder, drawing).run()
 
 
 def _restore(trials: Sequence[Trial], source: SpaceSource) -> None:

@@ -13,6 +13,9 @@ from boshnas.ranking import best_trial
 from boshnas.store import Database, Store, place
 from boshnas.trial import Status, Trial
 
+PICTURE_FILE = "architecture.svg"
+"""The best architecture, drawn by the search into its folder."""
+
 Times = tuple[datetime, datetime | None]
 
 _NESTED = ("task", "seconds", "choice")
