@@ -32,7 +32,18 @@ def _finite(value: JsonValue) -> JsonValue:
     return value
 
 
+def _or_null(value: JsonValue) -> JsonValue:
+    """The value, null in place of each number that JSON does not have: who reads the store could read none of it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _or_null(inner) for key, inner in value.items()}
+    return [_or_null(inner) for inner in value] if isinstance(value, list) else value
+
+
 FiniteJson = Annotated[JsonValue, AfterValidator(_finite)]
+Told = Annotated[JsonValue, AfterValidator(_or_null)]
+"""What a worker tells beside its scores: a loss may be no number."""
 MAX_SECONDS = 1e9
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 """Wall-clock time that was measured: some of them still add up to what can be told."""
@@ -94,7 +105,7 @@ class Result(BaseModel):
     score: float | None = None
     task_scores: dict[str, float] = {}
     stage_seconds: dict[str, Seconds] = {}
-    details: dict[str, JsonValue] = {}
+    details: dict[str, Told] = {}
     error: str | None = None
 
 

@@ -5,16 +5,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict
 
 from boshnas.errors import InputError
-from boshnas.job import PROGRESS_FILE, SAVED_FILE, Job, Progress, Saved, Seconds, read_model, write_model
+from boshnas.job import PROGRESS_FILE, SAVED_FILE, Job, Progress, Saved, Seconds, Told, read_model, write_model
 
 STAGES_FILE = "stages.json"
 _PROGRESS_SECONDS = 0.5
 
 Report = Callable[[int, int], None]
-Outcome = dict[str, JsonValue]
+Outcome = dict[str, Told]
 
 
 class Finished(BaseModel):

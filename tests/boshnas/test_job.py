@@ -90,3 +90,12 @@ def test_a_step_is_one_that_can_be_drawn(tmp_path: Path, step: int):
     (tmp_path / "progress.json").write_text(json.dumps({"stage": "train", "step": step, "num_steps": 1}))
     with pytest.raises(InputError, match="step"):
         read_model(tmp_path / "progress.json", Progress)
+
+
+def test_what_is_no_number_among_the_details_is_null_for_all_who_read_them(tmp_path: Path):
+    (tmp_path / "result.json").write_text(
+        '{"number": 0, "id": "a", "status": "finished", "score": 70.0, '
+        '"details": {"loss": NaN, "losses": [1.0, Infinity], "by_task": {"cola": -Infinity}}}'
+    )
+    details = read_model(tmp_path / "result.json", Result).details
+    assert details == {"loss": None, "losses": [1.0, None], "by_task": {"cola": None}}
