@@ -230,13 +230,13 @@ def open_store(
         _make(folder)
         identity = campaign.identity | {
             "options": asdict(campaign.settings),
-            "score_name": campaign.score_name,
             "versions": {name: version(name) for name in _VERSIONS} | {"python": platform.python_version()},
         }
         if campaign.training is not None:
             keep_folders(folder, campaign.training.data_folder)
         location = new_place(folder, database)
-        store = Store.create(location, identity, campaign.space.parameter_choices(), on_wait=on_wait)
+        choices = campaign.space.parameter_choices()
+        store = Store.create(location, identity, choices, score_name=campaign.score_name, on_wait=on_wait)
         keep_place(folder, location)
         return store
     store = Store.open(place(folder, database), on_wait=on_wait)

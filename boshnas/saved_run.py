@@ -47,12 +47,14 @@ class Run:
     Attributes:
         folder: Of the run.
         identity: What makes it this run: space, seed, options, versions.
+        score_name: What the objective is called.
         trials: All, in the order of proposal.
         times: When each began and, where it has, ended, by its number, in local time of the search's machine.
     """
 
     folder: Path
     identity: Mapping[str, JsonValue]
+    score_name: str
     trials: Sequence[Trial]
     times: Mapping[int, Times] = field(default_factory=dict)
 
@@ -71,6 +73,7 @@ class Run:
             return cls(
                 folder=Path(folder),
                 identity=store.identity,
+                score_name=store.score_name,
                 trials=store.trials(),
                 times=store.times(),
             )
@@ -79,11 +82,6 @@ class Run:
     def name(self) -> str:
         """Of the folder."""
         return self.folder.resolve().name
-
-    @property
-    def score_name(self) -> str:
-        """What the objective is called."""
-        return str(self.identity.get("score_name", "score"))
 
     @property
     def best(self) -> Trial | None:

@@ -18,6 +18,8 @@ from boshnas.store.patience import UnavailableError, tell_unavailable
 
 Direction = Literal["maximize", "minimize"]
 
+METRIC_NAMES = "study:metric_names"
+"""Where Optuna keeps what the objective is called."""
 STUDY_NAME = "boshnas"
 """Of the study in a file; one in a shared database has a name of its own."""
 
@@ -53,22 +55,23 @@ def close_storage(storage: RDBStorage) -> None:
     storage.engine.dispose()
 
 
-def create_study(location: Location, direction: Direction, attributes: Mapping[str, Any]) -> None:
-    """Make a new study, with attributes of its own.
+def create_study(location: Location, direction: Direction, score_name: str, attributes: Mapping[str, Any]) -> None:
+    """Make a new study, whose objective has a name, with attributes of its own.
 
     Raises:
         InputError: If there is a file already, or no folder; or the database cannot be reached or refuses.
     """
     with told_in_a_line(location, "be possible to make"):
         if isinstance(location, Path):
-            _create_file(location, direction, attributes)
+            _create_file(location, direction, score_name, attributes)
         else:
             postgres.check_database(location.database)
             postgres.make_tables(location.database)
-            _create(postgres.open_storage(location, is_written=True), location.name, direction, attributes)
+            storage = postgres.open_storage(location, is_written=True)
+            _create(storage, location.name, direction, score_name, attributes)
 
 
-def _create_file(path: Path, direction: Direction, attributes: Mapping[str, Any]) -> None:
+def _create_file(path: Path, direction: Direction, score_name: str, attributes: Mapping[str, Any]) -> None:
     if path.exists():
         raise InputError(f"{path}: store must be new, got an existing file. Resume that run or give another folder.")
     if not path.parent.is_dir():
@@ -76,14 +79,18 @@ def _create_file(path: Path, direction: Direction, attributes: Mapping[str, Any]
     # Whole or not at all: a search killed in the middle leaves no half-made store to resume from.
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
-    _create(sqlite.open_storage(temporary, "rwc"), STUDY_NAME, direction, attributes)
+    _create(sqlite.open_storage(temporary, "rwc"), STUDY_NAME, direction, score_name, attributes)
     temporary.replace(path)
 
 
-def _create(storage: RDBStorage, name: str, direction: Direction, attributes: Mapping[str, Any]) -> None:
+def _create(
+    storage: RDBStorage, name: str, direction: Direction, score_name: str, attributes: Mapping[str, Any]
+) -> None:
     try:
         with _quiet_optuna():
             study = optuna.create_study(study_name=name, storage=storage, direction=direction)
+        # As study.set_metric_names does, which warns.
+        storage.set_study_system_attr(study._study_id, METRIC_NAMES, [score_name])
         for key, value in attributes.items():
             study.set_user_attr(key, value)
     finally:

@@ -17,6 +17,7 @@ from pydantic import JsonValue
 from boshnas.errors import InputError
 from boshnas.job import Result
 from boshnas.store.database import (
+    METRIC_NAMES,
     Direction,
     close_storage,
     create_study,
@@ -47,6 +48,7 @@ class Store:
         identity: What makes this run this run (space, seed, …); a resumed run must have the same.
         choices: Values which each parameter may take.
         direction: Which way the objective is better: "maximize" or "minimize".
+        score_name: What the objective is called.
     """
 
     def __init__(
@@ -79,6 +81,9 @@ class Store:
         self.identity: Mapping[str, JsonValue] = attributes["identity"]
         self.choices: Mapping[str, Sequence[str | int]] = attributes["choices"]
         self.direction = self._storage.get_study_directions(study_id)[0].name.lower()
+        # A store of an older version does not tell.
+        names: Sequence[str] = self._storage.get_study_system_attrs(study_id).get(METRIC_NAMES, ["score"])
+        self.score_name = names[0]
         self._tables = open_tables(self._storage, study_id, self.choices)
         rows = self._tables.read()
         self._database_ids = [row.trial_id for row in rows]
@@ -92,6 +97,7 @@ class Store:
         choices: Mapping[str, Sequence[str | int]],
         *,
         direction: Direction = "maximize",
+        score_name: str = "score",
         on_wait: Callable[[str], None] = _logger.warning,
         max_wait_s: float = MAX_WAIT_S,
     ) -> Self:
@@ -102,6 +108,7 @@ class Store:
             identity: What makes this run this run.
             choices: Values which each parameter of a trial may take.
             direction: Which way the objective is better.
+            score_name: What the objective is called.
             on_wait: Told once that a write waits for the database, and once that it goes on.
             max_wait_s: How long a write waits at most.
 
@@ -113,7 +120,7 @@ class Store:
             "identity": dict(identity),
             "choices": {name: list(values) for name, values in choices.items()},
         }
-        create_study(location, direction, attributes)
+        create_study(location, direction, score_name, attributes)
         return cls(location, read_only=False, on_wait=on_wait, max_wait_s=max_wait_s)
 
     @classmethod

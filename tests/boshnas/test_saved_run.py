@@ -29,7 +29,7 @@ def trial(number: int, decision: Decision = Decision.OPTIMISE, **parameters: str
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.create(tmp_path / STORE_FILE, {"score_name": "GLUE score"}, CHOICES) as store:
+    with Store.create(tmp_path / STORE_FILE, {}, CHOICES, score_name="GLUE score") as store:
         yield store
 
 

@@ -1,7 +1,7 @@
 """A loop over a real store, with an executor, a source and a clock that live in memory."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -213,4 +213,23 @@ def ended_trial(number: int, score: float | None, decision: Decision = Decision.
         seed=0,
         status=Status.CRASHED if score is None else Status.FINISHED,
         score=score,
+    )
+
+
+def record(store: Store, trial: Trial) -> None:
+    """Add a trial that has ended, and end it."""
+    store.add(
+        replace(trial, status=Status.RUNNING, score=None, task_scores={}, stage_seconds={}, details={}, error=None)
+    )
+    store.finish(
+        Result(
+            number=trial.number,
+            id=trial.id,
+            status=trial.status,
+            score=trial.score,
+            task_scores=dict(trial.task_scores),
+            stage_seconds=dict(trial.stage_seconds),
+            details=dict(trial.details),  # type: ignore[arg-type]
+            error=trial.error,
+        )
     )
