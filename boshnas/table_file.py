@@ -173,6 +173,8 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _parquet(path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path)
+        for name in frame:  # text is read from a damaged file only when it is looked at
+            frame[name].to_numpy()
     except Exception as error:  # of a damaged file pandas and Arrow raise whatever they stumble over
         raise InputError(f"{path}: must be a Parquet file, got {_cut(str(error))!r}. Write it anew.") from None
     return frame if frame.index.names == [None] else frame.reset_index()
