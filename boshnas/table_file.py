@@ -173,7 +173,9 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _parquet(path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path)
-    except (OSError, TypeError, ValueError) as error:  # a type that pandas does not know
+        for name in frame:  # text is read from a damaged file only when it is looked at
+            frame[name].to_numpy()
+    except Exception as error:  # of a damaged file pandas and Arrow raise whatever they stumble over
         raise InputError(f"{path}: must be a Parquet file, got {_cut(str(error))!r}. Write it anew.") from None
     return frame if frame.index.names == [None] else frame.reset_index()
 

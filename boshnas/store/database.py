@@ -49,6 +49,13 @@ def tell_when_away(storage: RDBStorage, location: Location) -> None:
     tell_unavailable(storage.engine, is_passing, lambda text: _without_secret(location, text))
 
 
+def begin_to_write(storage: RDBStorage, location: Location) -> None:
+    """Change what only a store may have changed that was read whole."""
+    if isinstance(location, Path):
+        close_storage(storage)
+        sqlite.set_journal(location)
+
+
 def close_storage(storage: RDBStorage) -> None:
     """Let go of all connections; the next use makes new ones. May be called again."""
     storage.remove_session()

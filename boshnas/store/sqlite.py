@@ -90,8 +90,9 @@ def open_storage(path: Path, mode: Mode) -> RDBStorage:
 
     def creator() -> sqlite3.Connection:
         connection = connect(path, mode)
-        if mode != "ro":
-            _set_journal(connection, path)
+        if mode != "ro" and connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+            # Safe with a write-ahead log: a power cut may cost the last trials, never the file.
+            connection.execute("PRAGMA synchronous=NORMAL")
         return connection
 
     return RDBStorage("sqlite:///unused", engine_kwargs={"creator": creator}, skip_table_creation=mode != "rwc")
@@ -121,14 +122,12 @@ def connect(path: Path, mode: Mode) -> sqlite3.Connection:
     return connection
 
 
-def _set_journal(connection: sqlite3.Connection, path: Path) -> None:
+def set_journal(path: Path) -> None:
+    """Have a database journalled as its disk allows; a change of the file, which other connections see."""
     wanted = "DELETE" if on_network_disk(path) else "WAL"
     # Refused while others have the file open, and by some disks: the mode that it has serves too.
-    with suppress(sqlite3.OperationalError):
+    with suppress(sqlite3.OperationalError), closing(connect(path, "rw")) as connection:
         connection.execute(f"PRAGMA journal_mode={wanted}")
-    if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
-        # Safe with a write-ahead log: a power cut may cost the last trials, never the file.
-        connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def on_network_disk(path: Path) -> bool:

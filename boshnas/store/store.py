@@ -19,6 +19,7 @@ from boshnas.job import Result
 from boshnas.store.database import (
     METRIC_NAMES,
     Direction,
+    begin_to_write,
     close_storage,
     create_study,
     open_storage,
@@ -76,8 +77,6 @@ class Store:
         study_id = self._storage.get_study_id_from_name(study_name(self.location))
         attributes = self._storage.get_study_user_attrs(study_id)
         schema_number = check_schema(attributes.get(SCHEMA_ATTRIBUTE), str(self.location))
-        if not read_only:
-            migrate(self._storage, study_id, schema_number, self.location)
         self.identity: Mapping[str, JsonValue] = attributes["identity"]
         self.choices: Mapping[str, Sequence[str | int]] = attributes["choices"]
         self.direction = self._storage.get_study_directions(study_id)[0].name.lower()
@@ -88,6 +87,9 @@ class Store:
         rows = self._tables.read()
         self._database_ids = [row.trial_id for row in rows]
         self._trials = [trial_of(row, str(self.location)) for row in rows]
+        if not read_only:  # nothing of a store that is refused is changed
+            migrate(self._storage, study_id, schema_number, self.location)
+            begin_to_write(self._storage, self.location)
 
     @classmethod
     def create(

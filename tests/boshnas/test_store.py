@@ -13,7 +13,7 @@ import pytest
 
 from boshnas.errors import InputError
 from boshnas.job import Result
-from boshnas.store import SCHEMA_NUMBER, STUDY_NAME, Store, UnavailableError, sqlite
+from boshnas.store import SCHEMA_NUMBER, STORE_FILE, STUDY_NAME, Store, UnavailableError, sqlite
 from boshnas.trial import Attempt, Decision, Proposal, Status, Trial
 
 IDENTITY = {"space": "flexibert_mini", "seed": 3, "nested": {"tasks": ["cola"]}}
@@ -207,14 +207,15 @@ def test_optunas_own_calls_keep_the_same(store: Store, monkeypatch: pytest.Monke
 def limit_pages(monkeypatch: pytest.MonkeyPatch, path: Path) -> Callable[[], None]:
     """A full disk: no connection can make the file grow until the returned function is called."""
     limits = [int(path.stat().st_size / 4096)]
-    set_journal = sqlite._set_journal
+    connect = sqlite.connect
 
-    def limited(connection: sqlite3.Connection, path: Path) -> None:
-        set_journal(connection, path)
+    def limited(path: Path, mode: sqlite.Mode) -> sqlite3.Connection:
+        connection = connect(path, mode)
         if limits:
             connection.execute(f"PRAGMA max_page_count={limits[0]}")
+        return connection
 
-    monkeypatch.setattr(sqlite, "_set_journal", limited)
+    monkeypatch.setattr(sqlite, "connect", limited)
     return limits.clear
 
 
@@ -469,3 +470,23 @@ def test_keeps_up_with_quick_evaluations(path: Path):
         elapsed_s = time.perf_counter() - started
     # 20 a second where the machine is ours; a quarter of it on a shared one.
     assert 15 / elapsed_s > 5
+
+
+@pytest.mark.parametrize("schema_number", [1, 2])
+def test_a_store_that_is_refused_for_one_trial_is_not_changed(tmp_path: Path, schema_number: int):
+    path = tmp_path / STORE_FILE
+    with Store.create(path, {}, CHOICES) as store:
+        store.add(make_trial())
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("UPDATE trial_user_attributes SET value_json = '\"who\"' WHERE key = 'status'")
+        connection.execute("UPDATE trial_user_attributes SET value_json = '\"who\"' WHERE key = 'decision'")
+        connection.execute(
+            "UPDATE study_user_attributes SET value_json = ? WHERE key = 'schema_number'", (str(schema_number),)
+        )
+        connection.commit()
+    content = path.read_bytes()
+    with pytest.raises(InputError, match="trial 0 must be made by this package"):
+        Store.open(path)
+    assert path.read_bytes() == content
+    assert [file.name for file in tmp_path.iterdir()] == [STORE_FILE]
