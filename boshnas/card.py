@@ -146,10 +146,21 @@ def _scores(trial: Trial, name: str, prefix: str) -> list[str]:
     return [
         "## Scores",
         "",
-        f"{name} of the search: {trial.score:.2f}, one training with seed {trial.seed}.",
+        f"{name} of the search: {trial.score:.2f}, one training with seed {trial.seed}.{_expected(trial)}",
         "",
         *(["| task | score |", "|---|---|", *rows, ""] if rows else []),
     ]
+
+
+def _expected(trial: Trial) -> str:
+    """How far the score may be luck, as the search saw it before it measured."""
+    proposal = trial.proposal
+    if proposal.mean is None:
+        return " How far scores spread from seed to seed was not known when it was proposed."
+    return (
+        f" Before it was measured the search expected {proposal.mean:.2f} ± {proposal.epistemic_std:.2f} (standard "
+        f"deviation), and ± {proposal.aleatoric_std:.2f} more from seed to seed."
+    )
 
 
 def _training(settings: Settings, lineage: Lineage) -> list[str]:

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ TRIAL = Trial(
 SST2 = RunOutcome(task="sst2", seed=0, score=71.5, metrics={"accuracy": 0.715}, loss=0.5, num_steps=2, seconds=1.0)
 
 
-def card(data: str = "demo", **changes: Any) -> str:
+def card(data: str = "demo", trial: Trial = TRIAL, **changes: Any) -> str:
     settings = Settings(
         data=data,
         tasks=["sst2", "cola"],
@@ -48,7 +49,7 @@ def card(data: str = "demo", **changes: Any) -> str:
         "license": "apache-2.0",
         "base_model": None,
     }
-    return model_card(TRIAL, settings, Lineage(**(values | changes)))
+    return model_card(trial, settings, Lineage(**(values | changes)))
 
 
 def front_matter(text: str) -> Any:
@@ -72,6 +73,14 @@ def test_real_scores_are_not_called_demo():
     assert "| sst2 | 70.50 |" in text
     assert "demo" not in text
     assert "synthetic" not in text
+
+
+def test_the_spread_of_the_score_is_told_as_far_as_it_is_known():
+    assert "How far scores spread from seed to seed was not known" in card()
+    proposal = Proposal(id=TINY.id, decision=Decision.OPTIMISE, mean=60.123, epistemic_std=0.456, aleatoric_std=1.204)
+    text = card(trial=replace(TRIAL, proposal=proposal))
+    assert "the search expected 60.12 ± 0.46 (standard deviation), and ± 1.20 more from seed to seed." in text
+    assert "not known" not in text
 
 
 @pytest.mark.parametrize(("changes", "pipeline"), [({}, "fill-mask"), ({"task_result": SST2}, "text-classification")])

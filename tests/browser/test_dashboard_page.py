@@ -29,7 +29,8 @@ def test_its_own_plots_are_drawn(
     page = open_page(address)
     for drawn in ("History", "Hyperparameter Importance", "Timeline", "layer1.operation", "GLUE score"):
         page.wait_for_function("drawn => document.body.innerText.includes(drawn)", arg=drawn)
-    page.wait_for_function("document.querySelectorAll('.js-plotly-plot .main-svg').length >= 3")
+    page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length >= 3")
+    page.wait_for_function("document.querySelectorAll('.barlayer .point').length >= 9 + 40")  # importance, timeline
     keep_picture(page, "dashboard")
     assert complaints == []
 
