@@ -14,8 +14,8 @@ from design_space.command_line import run_app
 _SPACE = "A design space"
 _TABLE = "A table"
 _EPILOG = (
-    "Examples: python -m boshnas.run --space flexibert_mini --data glue --budget 60 --max-hours 24; "
-    "python -m boshnas.run --table results.csv --objective accuracy --suggest 5"
+    "Examples: boshnas run --space flexibert_mini --data glue --budget 60 --max-hours 24; "
+    "boshnas run --table results.csv --objective accuracy --suggest 5"
 )
 
 app = typer.Typer(add_completion=False)
@@ -274,7 +274,7 @@ def _refuse(explicit: dict[str, typer.core.TyperOption], panel: str, owner: str,
 
 def main(words: Sequence[str]) -> int:
     """Run the command; its exit code."""
-    return run_app(app, "python -m boshnas.run", words, InputError)
+    return run_app(app, "boshnas run", words, InputError)
 
 
 if __name__ == "__main__":

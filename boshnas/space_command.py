@@ -21,7 +21,7 @@ from boshnas.campaign import Campaign, check, discard, held_folder, open_store, 
 from boshnas.campaign_settings import CampaignSettings
 from boshnas.disk import checkpoint_folder
 from boshnas.errors import InputError
-from boshnas.export import ExportRequest, export
+from boshnas.export.export import ExportRequest, export
 from boshnas.forecast import forecast
 from boshnas.loop import OUT_OF_TIME
 from boshnas.ranking import best_trial, results_of
@@ -126,7 +126,7 @@ def _search_in(folder: Path, campaign: Campaign, output: Output, console: Consol
         if console.is_terminal
         else PlainView(sys.stderr, num_total, campaign.score_name, num_ended)
     )
-    go_on = f"python -m boshnas.run --resume --out {folder}"
+    go_on = f"boshnas run --resume --out {folder}"
     try:
         with view:
             stopped = run(campaign, store, folder, view)

@@ -16,7 +16,9 @@ from design_space.command_line import run_app
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(
+    epilog="Examples: boshnas doctor; boshnas doctor --executor slurm --executor-config slurm.yaml --out runs --submit"
+)
 def command(
     executor: Annotated[str, typer.Option(help="What is to run evaluations: local, slurm or ray.")] = "local",
     executor_config: Annotated[Path | None, typer.Option(help="Its settings, a YAML file.")] = None,
@@ -68,7 +70,7 @@ def _checks(executor: str, config: Path | None, out: Path, submit: bool) -> Iter
 
 def main(words: Sequence[str]) -> int:
     """Run the command; its exit code."""
-    return run_app(app, "python -m boshnas.doctor", words, InputError)
+    return run_app(app, "boshnas doctor", words, InputError)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--bugdet", "3"), "No such option: --bugdet (Possible options: --budget"),
+        (("--bugdet", "3"), "No such option: --bugdet. Did you mean '--budget'? See --help."),
         (("--space", "tiny.yaml", "--budget", "many"), "Invalid value for '--budget': "),
         (("--space", "tiny.yaml", "more"), "unexpected extra argument"),
         (("--space",), "--space"),
@@ -188,7 +188,7 @@ def test_help_tells_every_option(capsys: pytest.CaptureFixture[str], monkeypatch
         "--storage",
     ):
         assert option in text
-    assert "python -m boshnas.run --space flexibert_mini --data glue" in text
+    assert "boshnas run --space flexibert_mini --data glue" in text
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -358,7 +358,7 @@ def test_nothing_finished_is_a_failure(fake: FakeSearch, capsys: pytest.CaptureF
 def test_an_interrupted_search_says_how_to_go_on(fake: FakeSearch, capsys: pytest.CaptureFixture[str]):
     fake.error = KeyboardInterrupt
     assert main(WORDS) == 130
-    assert "python -m boshnas.run --resume --out new" in capsys.readouterr().err
+    assert "boshnas run --resume --out new" in capsys.readouterr().err
 
 
 def test_a_database_that_stays_away_is_told_with_how_to_go_on(
@@ -367,7 +367,7 @@ def test_a_database_that_stays_away_is_told_with_how_to_go_on(
     fake.error = UnavailableError("new: store must come back within 3600 s, got: [away].")
     assert main(WORDS) == 1
     assert (
-        "new: store must come back within 3600 s, got: [away]. Go on with: python -m boshnas.run --resume --out new\n"
+        "new: store must come back within 3600 s, got: [away]. Go on with: boshnas run --resume --out new\n"
         in capsys.readouterr().err
     )
     with Store.open(folder / "new" / STORE_FILE) as store:
