@@ -23,6 +23,7 @@ from boshnas.executors.leftover import PROCESS_FILE, end_leftover
 from boshnas.executors.local_settings import LocalSettings
 from boshnas.executors.make import make_executor
 from boshnas.folders import keep_folders
+from boshnas.interruption import Interruption
 from boshnas.job import JOBS_FOLDER
 from boshnas.job_memory import job_memory
 from boshnas.loop import Loop
@@ -257,7 +258,9 @@ def _first_difference(name: str, kept: Any, given: Any) -> tuple[str, Any, Any]:
     return name, kept, given
 
 
-def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | None:
+def run(
+    campaign: Campaign, store: Store, folder: Path, view: View, interruption: Interruption | None = None
+) -> str | None:
     """Run a search to the end of its budget.
 
     Args:
@@ -265,6 +268,7 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
         store: Of the run, open.
         folder: Of the run, held by this process: see `held_folder`.
         view: Is told what happens.
+        interruption: Asks it to stop.
 
     Returns:
         Why it stopped early, or None.
@@ -306,7 +310,7 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
             max_checkpoint_bytes=None if settings.max_checkpoint_gb is None else int(settings.max_checkpoint_gb * 1e9),
             num_kept=settings.keep_best,
         )
-        return Loop(plan, store, searcher, source, executor, folder, view).run()
+        return Loop(plan, store, searcher, source, executor, folder, view, interruption=interruption).run()
 
 
 def _restore(trials: Sequence[Trial], source: SpaceSource) -> None:
