@@ -54,7 +54,7 @@ def taken_signals() -> Iterator[Interruption]:
             interruption.ask(number)
             return
         # A child that was forked, not started: the wish is not for it.
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
         signal.raise_signal(number)
 
     before = {number: handler for number in _SIGNALS if (handler := signal.getsignal(number)) is not signal.SIG_IGN}
