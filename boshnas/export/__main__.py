@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,8 @@ def command(
 ) -> None:
     """Export an architecture of a run as a Hugging Face model folder."""
     # The language models' packages take seconds to import: --help does not wait for them.
+    from rich.console import Console
+    from rich.markup import escape
     from transformers.utils import logging as transformers_logging
 
     from boshnas.export.export import ExportRequest, export
@@ -46,19 +49,22 @@ def command(
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    trial = export(
-        ExportRequest(
-            run_folder=run,
-            target=to,
-            id=id,
-            task=task,
-            recipe=train,
-            onnx=onnx,
-            license=license,
-            base_model=base_model,
-            database=given_database(storage, os.environ),
-        )
+    request = ExportRequest(
+        run_folder=run,
+        target=to,
+        id=id,
+        task=task,
+        recipe=train,
+        onnx=onnx,
+        license=license,
+        base_model=base_model,
+        database=given_database(storage, os.environ),
     )
+    console = Console(stderr=True)
+    # Training has a bar of its own; without a terminal a refusal stays the only line.
+    is_told = console.is_terminal and train is None and task is None
+    with console.status(escape(f"exporting to {to}, and loading it in a fresh process")) if is_told else nullcontext():
+        trial = export(request)
     if as_json:
         sys.stdout.write(json.dumps({"id": trial.id, "export_dir": str(to)}) + "\n")
     else:

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -27,11 +27,12 @@ from finetune.data import load_task
 from finetune.heads.head import Reading
 from finetune.tasks import find_task
 from finetune.train import finetune
+from pretrain.budget import Budget
 from pretrain.cache import packed
 from pretrain.config import PretrainArguments, Recipe, load_recipe
 from pretrain.mixture import Mixture
 from pretrain.tokenizer import load_tokenizer
-from pretrain.train import Objective, build_model, pretrain
+from pretrain.train import Objective, Run, build_model, pretrain
 
 _TOKENIZER_FILES = ("tokenizer_config.json", "tokenizer.json")
 _KEEP_ONE = f"Give one with --id for which the evaluator left the folder {CHECKPOINT_FOLDER} beside its job.json."
@@ -192,6 +193,7 @@ def _checkpoint(
     if request.task is not None:
         task = find_task(request.task)
         arguments = finetune_arguments(settings.finetune, trial.seed, scratch / "trainer")
+        arguments = replace(arguments, disable_tqdm=False)
         task_result = finetune(
             str(checkpoint),
             task,
@@ -222,5 +224,6 @@ def _train(request: ExportRequest, recipe: Recipe, trial: Trial, settings: Setti
     arguments = PretrainArguments(output_dir=str(folder), seed=trial.seed, **recipe.training_arguments())
     architecture = Architecture.from_model_dict(trial.architecture)
     model = build_model(architecture, tokenizer, max(MAX_POSITIONS, recipe.max_seq_length))
-    pretrain(model, tokenizer, corpus, arguments, Objective(mlm_probability=recipe.mlm_probability))
+    run = Run(budget=Budget(max_steps=arguments.max_steps), shows_progress=True)
+    pretrain(model, tokenizer, corpus, arguments, Objective(mlm_probability=recipe.mlm_probability), run)
     return folder

@@ -53,7 +53,7 @@ def test_version(capsys: pytest.CaptureFixture[str]):
     ("words", "expected"),
     [
         (["rnu"], "boshnas: no such command: 'rnu'. Did you mean 'run'? See --help.\n"),
-        (["Dashbord", "x"], "boshnas: no such command: 'Dashbord'. Did you mean 'dashboard'? See --help.\n"),
+        (["Simulat", "x"], "boshnas: no such command: 'Simulat'. Did you mean 'simulate'? See --help.\n"),
         (["--verison"], "boshnas: no such option: '--verison'. Did you mean '--version'? See --help.\n"),
         (["zzz"], "boshnas: no such command: 'zzz'. Choose one of run, list, show, "),
         (["a\nb\x1b[31m"], "boshnas: no such command: 'a\\nb\\x1b[31m'. "),
