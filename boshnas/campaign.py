@@ -24,6 +24,7 @@ from boshnas.executors.leftover import PROCESS_FILE, end_leftover
 from boshnas.executors.local_settings import LocalSettings
 from boshnas.executors.make import make_executor
 from boshnas.folders import keep_folders
+from boshnas.interruption import Interruption
 from boshnas.job import JOBS_FOLDER
 from boshnas.job_memory import job_memory
 from boshnas.loop import Loop
@@ -259,7 +260,9 @@ def _first_difference(name: str, kept: Any, given: Any) -> tuple[str, Any, Any]:
     return name, kept, given
 
 
-def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | None:
+def run(
+    campaign: Campaign, store: Store, folder: Path, view: View, interruption: Interruption | None = None
+) -> str | None:
     """Run a search to the end of its budget.
 
     Args:
@@ -267,6 +270,7 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
         store: Of the run, open.
         folder: Of the run, held by this process: see `held_folder`.
         view: Is told what happens.
+        interruption: Asks it to stop.
 
     Returns:
         Why it stopped early, or None.
@@ -309,7 +313,7 @@ def run(campaign: Campaign, store: Store, folder: Path, view: View) -> str | Non
             num_kept=settings.keep_best,
         )
         drawing = DrawingView(view, folder, best_trial(store.trials()))
-        return Loop(plan, store, searcher, source, executor, folder, drawing).run()
+        return Loop(plan, store, searcher, source, executor, folder, drawing, interruption=interruption).run()
 
 
 def _restore(trials: Sequence[Trial], source: SpaceSource) -> None:

@@ -51,6 +51,10 @@ class DrawingView:
         """Pass it on."""
         self._view.waits(reason)
 
+    def stops(self, num_running: int) -> None:
+        """Pass it on."""
+        self._view.stops(num_running)
+
     def tick(self, running: Mapping[int, Progress | None]) -> None:
         """Pass it on."""
         self._view.tick(running)

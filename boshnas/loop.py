@@ -12,6 +12,7 @@ from boshnas.disk import CheckpointBudget, checkpoint_folder, missing_room
 from boshnas.errors import InputError
 from boshnas.executors.base import Executor
 from boshnas.executors.outcome import written_result
+from boshnas.interruption import Interruption
 from boshnas.job import (
     PROGRESS_FILE,
     SAVED_FILE,
@@ -36,6 +37,7 @@ POLL_SECONDS = 0.1
 ROOM_SECONDS = 30.0
 """After something did not fit onto the disk, nothing starts for so long."""
 OUT_OF_TIME = "--max-hours is over"
+INTERRUPTED = "it was asked to"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _logger = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ class Loop:
         folder: Of the run.
         view: Is told what happens.
         clock: It goes by.
+        interruption: Asks it to stop; it tells how many evaluations that would wait for.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Loop:
         folder: Path,
         view: View,
         clock: Clock | None = None,
+        interruption: Interruption | None = None,
     ) -> None:
         self._plan = plan
         self._store = store
@@ -73,6 +77,8 @@ class Loop:
         self._folder = folder
         self._view = view
         self._clock = clock or SystemClock()
+        self._interruption = interruption or Interruption()
+        self._is_stopping = False
         self._stragglers = Stragglers(plan.straggler_factor)
         self._checkpoints = (
             None
@@ -98,6 +104,13 @@ class Loop:
             Why it stopped early, or None.
         """
         self._resume()
+        try:
+            return self._turn()
+        finally:
+            self._interruption.num_running = 0
+
+    def _turn(self) -> str | None:
+        """Round and round, until nothing runs and nothing more is to start."""
         while True:
             has_news = self._collect()
             stop = self._reason_to_stop()
@@ -130,7 +143,7 @@ class Loop:
 
     def _start_waiting(self) -> None:
         """Start what ran when the search was interrupted, or is to be tried again, as slots allow."""
-        while self._waiting and len(self._running) < self._executor.num_slots:
+        while self._waiting and len(self._running) < self._executor.num_slots and not self._interruption.asked:
             if not self._start(self._waiting[0]):
                 return
             self._waiting.popleft()
@@ -158,6 +171,7 @@ class Loop:
         """Take in the outcome of one attempt, which may be followed by another."""
         number = result.number
         del self._running[number]
+        self._interruption.num_running = len(self._running)
         trial = self._trials[number]
         is_finished = result.status is Status.FINISHED
         is_watched = is_finished and not result.stage_seconds and number not in self._taken_over
@@ -227,6 +241,11 @@ class Loop:
         return saved is not None and saved != self._saved.get(number)
 
     def _reason_to_stop(self) -> str | None:
+        if self._interruption.asked:
+            if not self._is_stopping:
+                self._is_stopping = True
+                self._view.stops(len(self._running))
+            return INTERRUPTED
         if self._num_failed > self._plan.max_failures:
             return f"{self._num_failed} evaluations failed, more than --max-failures {self._plan.max_failures}"
         is_late = self._plan.deadline is not None and self._clock.monotonic() > self._plan.deadline
@@ -261,6 +280,8 @@ class Loop:
             return
         num_free = self._executor.num_slots - len(self._running)
         while num_free > 0 and (trials := self._next_trials(num_free)):
+            if self._interruption.asked:
+                return  # while these were sought
             for trial in trials:
                 self._store.add(trial)
                 self._note(trial)
@@ -345,6 +366,7 @@ class Loop:
             self._hold(f"{self._folder}: {error.strerror}")
             return False
         self._running[trial.number] = job
+        self._interruption.num_running = len(self._running)
         self._taken_over.discard(trial.number)
         if begun is not None and begun == self._started(trial.number):
             self._taken_over.add(trial.number)

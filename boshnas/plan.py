@@ -29,6 +29,10 @@ class View(Protocol):
         """Nothing starts for a reason that may pass; None: it has."""
         ...
 
+    def stops(self, num_running: int) -> None:
+        """Nothing more starts, as a person asked; so many evaluations are waited for."""
+        ...
+
     def tick(self, running: Mapping[int, Progress | None]) -> None:
         """Some time passed; where each running evaluation is, by its number."""
         ...

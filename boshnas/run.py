@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from boshnas.errors import InputError
+from boshnas.interruption import taken_signals
 from design_space.command_line import run_app
 
 _SPACE = "A design space"
 _TABLE = "A table"
 _EPILOG = (
-    "Examples: python -m boshnas.run --space flexibert_mini --data glue --budget 60 --max-hours 24; "
-    "python -m boshnas.run --table results.csv --objective accuracy --suggest 5"
+    "Examples: boshnas run --space flexibert_mini --data glue --budget 60 --max-hours 24; "
+    "boshnas run --table results.csv --objective accuracy --suggest 5"
 )
 
 app = typer.Typer(add_completion=False)
@@ -39,6 +40,13 @@ def command(
     surrogate: Annotated[str, typer.Option(help="boshnas, gp or random; npn for a table, too.")] = "boshnas",
     constraint: Annotated[list[str] | None, typer.Option(help="Limit such as 'params<=12e6'; may be repeated.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors and the result.")] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", help="Say also what was believed of each candidate, where its log is, how attempts failed."
+        ),
+    ] = False,
     space: Annotated[
         str | None, typer.Option(help="A shipped space's name, or a YAML file.", rich_help_panel=_SPACE)
     ] = None,
@@ -207,9 +215,13 @@ def command(
     """Search for the best small encoder and export it, or search a table of architectures.
 
     The demo data is generated and synthetic: it shows the whole search offline; its scores say nothing about English.
+    Ctrl-C finishes what runs and saves, a second one stops at once; --resume goes on after either.
     """
     explicit = _explicit(context)
+    if quiet and verbose:
+        raise InputError("--quiet: must not be given with --verbose. Give one of the two.")
     constraints = tuple(constraint or ())
+    interruption = context.with_resource(taken_signals())
     # Each part brings its own libraries, some for seconds: only the one that is asked for is imported.
     if table is not None:
         _refuse(explicit, _SPACE, "--space", "--table")
@@ -234,6 +246,8 @@ def command(
                 suggest=suggest,
                 surrogate=surrogate,
                 as_json=as_json,
+                quiet=quiet,
+                verbose=verbose,
             )
         )
     _refuse(explicit, _TABLE, "--table", "--space")
@@ -247,8 +261,16 @@ def command(
     values = context.params | {"constraints": constraints}
     names = {"constraints" if name == "constraint" else name for name in explicit}
     database = given_database(storage, os.environ)
-    output = Output(folder=out, resume=resume, dry_run=dry_run, as_json=as_json, database=database)
-    return run_space(values, names, output)
+    output = Output(
+        folder=out,
+        resume=resume,
+        dry_run=dry_run,
+        as_json=as_json,
+        quiet=quiet,
+        verbose=verbose,
+        database=database,
+    )
+    return run_space(values, names, output, interruption)
 
 
 def _explicit(context: typer.Context) -> dict[str, typer.core.TyperOption]:
@@ -274,7 +296,7 @@ def _refuse(explicit: dict[str, typer.core.TyperOption], panel: str, owner: str,
 
 def main(words: Sequence[str]) -> int:
     """Run the command; its exit code."""
-    return run_app(app, "python -m boshnas.run", words, InputError)
+    return run_app(app, "boshnas run", words, InputError)
 
 
 if __name__ == "__main__":

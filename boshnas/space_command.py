@@ -1,6 +1,7 @@
 """The part of `python -m boshnas.run` that searches a design space, from its checks to an exported model."""
 
 import json
+import shlex
 import shutil
 import sys
 import time
@@ -21,13 +22,14 @@ from boshnas.campaign import Campaign, check, discard, held_folder, open_store, 
 from boshnas.campaign_settings import CampaignSettings
 from boshnas.disk import checkpoint_folder
 from boshnas.errors import InputError
-from boshnas.export import ExportRequest, export
+from boshnas.export.export import ExportRequest, export
 from boshnas.forecast import forecast
-from boshnas.loop import OUT_OF_TIME
+from boshnas.interruption import Interruption
+from boshnas.loop import INTERRUPTED, OUT_OF_TIME
 from boshnas.ranking import best_trial, results_of
 from boshnas.store import Database, Store, UnavailableError, check_database, place
 from boshnas.trial import Decision, Status, Trial
-from boshnas.view import LiveView, PlainView
+from boshnas.view import LiveView, PlainView, QuietView, told
 from boshnas.writable import check_run_folder
 from finetune.data import DEMO
 
@@ -45,6 +47,8 @@ class Output:
         resume: Go on with the folder.
         dry_run: Print the plan alone.
         as_json: Print one JSON object last.
+        quiet: Say nothing but errors and the result.
+        verbose: Say also what was believed of each candidate, where its log is, how attempts failed.
         database: Where the store lies; None: in the folder.
     """
 
@@ -52,23 +56,26 @@ class Output:
     resume: bool
     dry_run: bool
     as_json: bool
+    quiet: bool = False
+    verbose: bool = False
     database: Database | None = None
 
 
-def run_space(values: dict[str, Any], explicit: set[str], output: Output) -> int:
+def run_space(values: dict[str, Any], explicit: set[str], output: Output, interruption: Interruption) -> int:
     """Search as the command line says.
 
     Args:
         values: Settings by name, None where the default holds.
         explicit: Which of them the user gave.
         output: Where, and how to speak.
+        interruption: Asks the search to stop.
 
     Returns:
         Exit code, as `search`.
     """
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    return search(_settings(values, explicit, output), output)
+    return search(_settings(values, explicit, output), output, interruption)
 
 
 def _settings(values: dict[str, Any], explicit: set[str], output: Output) -> CampaignSettings:
@@ -90,28 +97,30 @@ def _settings(values: dict[str, Any], explicit: set[str], output: Output) -> Cam
     return CampaignSettings(**given)
 
 
-def search(settings: CampaignSettings, output: Output) -> int:
+def search(settings: CampaignSettings, output: Output, interruption: Interruption) -> int:
     """Check, search, export, report; 0 where an architecture was found and the plan was carried out."""
     start = time.monotonic()
     campaign = check(settings)
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=output.quiet)
     folder = output.folder or Path("runs") / f"{campaign.space.name}-{datetime.now():%Y%m%d-%H%M%S}"
     check_run_folder(folder, output.resume)
     if output.database is not None and not output.resume:
         check_database(output.database)
     if output.dry_run:
         _announce(campaign, console)
-        if campaign.training is not None:
-            console.print("Timing a few training steps for the forecast.", highlight=False)
-        _print_plan(campaign, output)
+        with told("timing a few training steps for the forecast", console):
+            plan = _plan(campaign, output)
+        sys.stdout.write(json.dumps(plan, indent=None if output.as_json else 1) + "\n")
         return 0
     with held_folder(folder, output.resume):
-        return _search_in(folder, campaign, output, console, start)
+        return _search_in(folder, campaign, output, console, interruption, start)
 
 
-def _search_in(folder: Path, campaign: Campaign, output: Output, console: Console, start: float) -> int:
+def _search_in(
+    folder: Path, campaign: Campaign, output: Output, console: Console, interruption: Interruption, start: float
+) -> int:
     """The search itself, in a folder that no other has."""
-    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    say = partial(Console(stderr=True).print, highlight=False, markup=False, soft_wrap=True)
     try:
         store = open_store(campaign, folder, output.resume, output.database, on_wait=say)
     except InputError:
@@ -119,36 +128,58 @@ def _search_in(folder: Path, campaign: Campaign, output: Output, console: Consol
             discard(folder)
         raise
     _announce(campaign, console)
-    num_ended = sum(trial.status is not Status.RUNNING for trial in store.trials())
-    num_total = sum(campaign.level_budgets) + len(campaign.baselines)
-    view: LiveView | PlainView = (
-        LiveView(console, num_total, campaign.score_name, num_ended)
-        if console.is_terminal
-        else PlainView(sys.stderr, num_total, campaign.score_name, num_ended)
-    )
-    go_on = f"python -m boshnas.run --resume --out {folder}"
+    console.print(f"Run: {folder}", highlight=False, markup=False, soft_wrap=True)
+    go_on = f"Go on with: boshnas run --resume --out {shlex.quote(str(folder))}"
     try:
-        with view:
-            stopped = run(campaign, store, folder, view)
+        with _view(campaign, folder, store.trials(), console, output) as view:
+            stopped = run(campaign, store, folder, view, interruption)
+        if stopped == INTERRUPTED:
+            raise KeyboardInterrupt
+        store.close()
+        return _conclude(folder, campaign, store, output, console, stopped, start)
     except InputError:
         if not output.resume and not store.trials():
             store.close()
             discard(folder)
         raise
     except UnavailableError as error:
-        say(f"{error} Go on with: {go_on}")
+        say(f"{error} {go_on}")
         return 1
     except KeyboardInterrupt:
-        say(f"Saved. Go on with: {go_on}")
+        say(f"Saved. {go_on}")
         raise
     finally:
         store.close()
+
+
+def _view(
+    campaign: Campaign, folder: Path, trials: Sequence[Trial], console: Console, output: Output
+) -> LiveView | PlainView | QuietView:
+    if output.quiet:
+        return QuietView(sys.stderr)
+    num_total = sum(campaign.level_budgets) + len(campaign.baselines)
+    details = folder if output.verbose else None
+    if console.is_terminal:
+        return LiveView(console, num_total, campaign.score_name, trials, details=details)
+    return PlainView(sys.stderr, num_total, campaign.score_name, trials, details=details)
+
+
+def _conclude(
+    folder: Path,
+    campaign: Campaign,
+    store: Store,
+    output: Output,
+    console: Console,
+    stopped: str | None,
+    start: float,
+) -> int:
+    """Export the best, and tell what came out."""
     trials = store.trials()
     if stopped is not None:
-        console.print(f"Stopped early: {stopped}.", highlight=False)
-    exported = _export_best(campaign, folder, trials, output.database)
+        Console(stderr=True).print(f"Stopped early: {stopped}.", highlight=False)
+    exported = _export_best(campaign, folder, trials, output.database, console)
     summary = _summary(campaign, trials, str(store.location), exported, time.monotonic() - start)
-    results = Console(stderr=output.as_json)
+    results = Console(stderr=output.as_json, quiet=output.quiet and output.as_json)
     if not results.is_terminal:
         results.width = PLAIN_WIDTH
     _print_results(campaign, trials, summary, results)
@@ -169,8 +200,8 @@ def _announce(campaign: Campaign, console: Console) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _print_plan(campaign: Campaign, output: Output) -> None:
-    plan = {
+def _plan(campaign: Campaign, output: Output) -> dict[str, Any]:
+    return {
         "space": campaign.space.name,
         "levels": [
             {"level": level, "size": campaign.space.size_if_countable(level), "budget": budget}
@@ -187,7 +218,6 @@ def _print_plan(campaign: Campaign, output: Output) -> None:
         "worker": None if campaign.training is None else campaign.training.worker.model_dump(mode="json"),
         "forecast": _forecast(campaign, output),
     }
-    sys.stdout.write(json.dumps(plan, indent=None if output.as_json else 1) + "\n")
 
 
 def _forecast(campaign: Campaign, output: Output) -> dict[str, Any] | None:
@@ -201,7 +231,9 @@ def _forecast(campaign: Campaign, output: Output) -> dict[str, Any] | None:
     return forecast(campaign, campaign.training, earlier)
 
 
-def _export_best(campaign: Campaign, folder: Path, trials: Sequence[Trial], database: Database | None) -> Path | None:
+def _export_best(
+    campaign: Campaign, folder: Path, trials: Sequence[Trial], database: Database | None, console: Console
+) -> Path | None:
     """Export the best to OUT/best, in place of an earlier best of the same run."""
     best = best_trial(trials)
     if best is None:
@@ -213,7 +245,8 @@ def _export_best(campaign: Campaign, folder: Path, trials: Sequence[Trial], data
         shutil.rmtree(before, ignore_errors=True)
         target.rename(before)
     try:
-        export(ExportRequest(run_folder=folder, target=target, database=database))
+        with told(f"exporting the best to {target}", console):
+            export(ExportRequest(run_folder=folder, target=target, database=database))
     except BaseException as error:
         if before.exists():
             before.rename(target)

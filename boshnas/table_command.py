@@ -39,6 +39,8 @@ class TableOptions(TableSource):
     suggest: int | None = None
     surrogate: str = "boshnas"
     as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
 
 
 def run_table(options: TableOptions) -> int:
@@ -49,7 +51,7 @@ def run_table(options: TableOptions) -> int:
     """
     _check(options)
     table = options.read()
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=options.quiet)
     announce(table, console)
     return _suggest(table, options, console) if options.suggest is not None else _search(table, options, console)
 
@@ -90,6 +92,7 @@ def _search(table: Table, options: TableOptions, console: Console) -> int:
             budget,
             table.objective_name,
             console,
+            is_each_told=options.verbose,
         ):
             done.append(step)
     except KeyboardInterrupt:
@@ -183,12 +186,15 @@ def _belief(proposal: Proposal) -> list[str]:
     return ["" if value is None else f"{value:.4g}" for value in values]
 
 
-def _shown(steps: Iterable[Step], budget: int, name: str, console: Console) -> Iterator[Step]:
-    """The same steps, with a bar on a terminal and a line at every tenth elsewhere."""
-    if not console.is_terminal:
+def _shown(
+    steps: Iterable[Step], budget: int, name: str, console: Console, *, is_each_told: bool = False
+) -> Iterator[Step]:
+    """The same steps, with a bar on a terminal and a line at every tenth elsewhere, or at each."""
+    if is_each_told or not console.is_terminal:
         for number, step in enumerate(steps, 1):
-            if number % _LINE_EVERY == 0:
-                say(console, f"{number} of {budget} evaluations, best {name} {step.best:.5g} ({step.best_id})")
+            each = f"{step.id}: {name} {step.value:.5g}; " if is_each_told else ""
+            if is_each_told or number % _LINE_EVERY == 0:
+                say(console, f"{each}{number} of {budget} evaluations, best {name} {step.best:.5g} ({step.best_id})")
             yield step
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -1,130 +1,167 @@
 """A search in progress, for a person: a live table in a terminal, plain lines elsewhere."""
 
-import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
-from boshnas.job import Progress
-from boshnas.trial import Decision, Trial
+from boshnas.errors import one_line
+from boshnas.job import Progress, job_folder
+from boshnas.standing import Standing
+from boshnas.trial import Trial
+from boshnas.wording import attempt_failed, believed, clock, described, error_end, harmless, outcome, stopping, waiting
 
 _REFRESH_SECONDS = 0.5
+_BAR_WIDTH = 30
+# From how many columns on a terminal has room for what is told of an evaluation.
+_COLUMNS = {"#": 0, "architecture": 60, "why": 100, "stage": 0, "step": 45, "share": 0, "time": 30}
+_INDENT = "     "
 
 
-class _Counts:
-    """What both views know: how far the search is, and how good."""
-
-    def __init__(self, num_total: int, score_name: str) -> None:
-        self.num_total = num_total
-        self.score_name = score_name
-        self.num_before = 0
-        self.num_ended = 0
-        self.start = time.monotonic()
-        self.best: Trial | None = None
-
-    def ended(self, trial: Trial) -> None:
-        self.num_ended += 1
-        is_candidate = trial.score is not None and trial.proposal.decision is not Decision.BASELINE
-        if is_candidate and (self.best is None or (trial.score or 0.0) > (self.best.score or 0.0)):
-            self.best = trial
-
-    def summary(self) -> str:
-        elapsed = time.monotonic() - self.start
-        num_seen = self.num_ended - self.num_before
-        left = elapsed / num_seen * (self.num_total - self.num_ended) if num_seen else None
-        best = f"best {self.score_name} {self.best.score:.2f} ({self.best.id})" if self.best else "no score yet"
-        ahead = f", about {clock(left)} left" if left is not None else ""
-        return f"{self.num_ended} of {self.num_total} evaluations, {best}, {clock(elapsed)} gone{ahead}"
+@contextmanager
+def told(what: str, console: Console) -> Iterator[None]:
+    """Tell what is being done: beside a turning wheel in a terminal, in a line elsewhere."""
+    if console.is_terminal:
+        with console.status(escape(what)):
+            yield
+        return
+    console.print(f"{what[:1].upper()}{what[1:]}.", highlight=False, markup=False, soft_wrap=True)
+    yield
 
 
-class PlainView:
-    """One line for each start and each end.
+class SilentView:
+    """Shows nothing."""
 
-    Args:
-        stream: Where to write.
-        num_total: Evaluations in all.
-        score_name: What the score is called.
-        num_ended: Evaluations that a resumed search has behind it.
-    """
-
-    def __init__(self, stream: TextIO, num_total: int, score_name: str, num_ended: int = 0) -> None:
-        self._stream = stream
-        self._counts = _Counts(num_total, score_name)
-        self._counts.num_ended = self._counts.num_before = num_ended
-
-    def __enter__(self) -> "PlainView":
+    def __enter__(self) -> "SilentView":
         return self
 
     def __exit__(self, *exception: object) -> None:
         pass
 
     def started(self, trial: Trial) -> None:
-        """Say which candidate is being trained, and why."""
-        self._write(f"{trial.number:>4} {trial.id} started: {described(trial)}")
+        """Say nothing."""
 
     def ended(self, trial: Trial) -> None:
-        """Say how it went, and how far the search is."""
-        self._counts.ended(trial)
-        self._write(f"{trial.number:>4} {trial.id} {outcome(trial, self._counts.score_name)}; {self._counts.summary()}")
+        """Say nothing."""
 
     def retried(self, trial: Trial) -> None:
-        """Say why an attempt failed."""
-        self._write(f"{trial.number:>4} {trial.id} {attempt_failed(trial)}")
+        """Say nothing."""
+
+    def waits(self, reason: str | None) -> None:
+        """Say nothing."""
+
+    def stops(self, num_running: int) -> None:
+        """Say nothing."""
+
+    def tick(self, running: Mapping[int, Progress | None]) -> None:
+        """Say nothing."""
+
+
+class QuietView(SilentView):
+    """Says only what a person must know to act.
+
+    Args:
+        stream: Where to write.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
 
     def waits(self, reason: str | None) -> None:
         """Say what is waited for, and when it is over."""
         self._write(waiting(reason))
 
-    def tick(self, running: Mapping[int, Progress | None]) -> None:
-        """Say nothing."""
+    def stops(self, num_running: int) -> None:
+        """Say what is waited for."""
+        self._write(stopping(num_running))
 
     def _write(self, line: str) -> None:
-        self._stream.write(line + "\n")
+        self._stream.write(harmless(line) + "\n")
         self._stream.flush()
 
 
-class SilentView:
-    """Shows nothing."""
+class PlainView(QuietView):
+    """One line for each start and each end.
+
+    Args:
+        stream: Where to write.
+        num_total: Evaluations in all.
+        score_name: What the score is called.
+        before: Trials that a resumed search has behind it.
+        details: The run's folder where more is to be told: what was believed, where the files are, how attempts failed.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        num_total: int,
+        score_name: str,
+        before: Sequence[Trial] = (),
+        details: Path | None = None,
+    ) -> None:
+        super().__init__(stream)
+        self._standing = Standing(num_total, score_name, before)
+        self._details = details
 
     def started(self, trial: Trial) -> None:
-        """Say nothing."""
+        """Say which candidate is being trained, and why."""
+        self._write(f"{trial.number:>4} {trial.id} started: {described(trial)}")
+        self._tell(_beginning(trial, self._details))
 
     def ended(self, trial: Trial) -> None:
-        """Say nothing."""
+        """Say how it went, and how far the search is."""
+        self._standing.ended(trial)
+        words = outcome(trial, self._standing.score_name)
+        self._write(f"{trial.number:>4} {trial.id} {words}; {self._standing.summary()}")
+        self._tell(error_end(trial.error))
 
     def retried(self, trial: Trial) -> None:
-        """Say nothing."""
+        """Say why an attempt failed."""
+        self._write(f"{trial.number:>4} {trial.id} {attempt_failed(trial)}")
+        self._tell(error_end(trial.attempts[-1].error))
 
-    def waits(self, reason: str | None) -> None:
-        """Say nothing."""
-
-    def tick(self, running: Mapping[int, Progress | None]) -> None:
-        """Say nothing."""
+    def _tell(self, lines: Sequence[str]) -> None:
+        for line in lines if self._details is not None else ():
+            self._stream.write(f"{_INDENT}{line}\n")
+        self._stream.flush()
 
 
 class LiveView:
-    """A table of what runs, redrawn in place; ended evaluations scroll by above it.
+    """How the search stands and what runs, redrawn in place; ended evaluations scroll by above it.
+
+    It is drawn to the width that the terminal has at the time: where there is little, less is told of each evaluation.
 
     Args:
         console: A terminal.
         num_total: Evaluations in all.
         score_name: What the score is called.
-        num_ended: Evaluations that a resumed search has behind it.
+        before: Trials that a resumed search has behind it.
+        details: As in `PlainView`.
     """
 
-    def __init__(self, console: Console, num_total: int, score_name: str, num_ended: int = 0) -> None:
-        self._counts = _Counts(num_total, score_name)
-        self._counts.num_ended = self._counts.num_before = num_ended
+    def __init__(
+        self,
+        console: Console,
+        num_total: int,
+        score_name: str,
+        before: Sequence[Trial] = (),
+        details: Path | None = None,
+    ) -> None:
+        self._standing = Standing(num_total, score_name, before)
+        self._details = details
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._trials: dict[int, Trial] = {}
         self._started: dict[int, float] = {}
         self._drawn = 0.0
+        self._stopping: str | None = None
 
     def __enter__(self) -> "LiveView":
         self._live.__enter__()
@@ -137,76 +174,100 @@ class LiveView:
         """Add a row."""
         self._trials[trial.number] = trial
         self._started[trial.number] = time.monotonic()
+        if self._details is not None:
+            self._print(f"{trial.number:>4} {trial.id} started: {described(trial)}")
+            self._tell(_beginning(trial, self._details))
 
     def ended(self, trial: Trial) -> None:
         """Print the outcome above the table."""
-        self._counts.ended(trial)
-        self._print(f"{trial.number:>4} {trial.id} {outcome(trial, self._counts.score_name)} · {described(trial)}")
+        self._standing.ended(trial)
+        self._print(f"{trial.number:>4} {trial.id} {outcome(trial, self._standing.score_name)} · {described(trial)}")
+        self._tell(error_end(trial.error))
 
     def retried(self, trial: Trial) -> None:
         """Print above the table why an attempt failed."""
         self._print(f"{trial.number:>4} {trial.id} {attempt_failed(trial)}")
+        self._tell(error_end(trial.attempts[-1].error))
 
     def waits(self, reason: str | None) -> None:
         """Print above the table what is waited for, and when it is over."""
         self._print(waiting(reason))
 
-    def _print(self, line: str) -> None:
-        self._live.console.print(escape(line), highlight=False)
+    def stops(self, num_running: int) -> None:
+        """Say below the table what is waited for."""
+        self._stopping = stopping(num_running)
+        self._drawn = 0.0
 
     def tick(self, running: Mapping[int, Progress | None]) -> None:
         """Redraw, at most twice a second."""
         if time.monotonic() - self._drawn < _REFRESH_SECONDS:
             return
         self._drawn = time.monotonic()
-        table = Table(box=None, title=escape(self._counts.summary()), title_justify="left")
-        for column in ("#", "architecture", "why", "stage", "", "time"):
-            table.add_column(column)
+        width = self._live.console.width
+        stopping = [Text(self._stopping, style="yellow")] if self._stopping else []
+        self._live.update(Group(*self._head(width), self._rows(running, width), *stopping), refresh=True)
+
+    def _head(self, width: int) -> list[RenderableType]:
+        """How the search stands: a bar, and lines in the longest form that fits."""
+        standing = self._standing
+        share = f" {100 * standing.share:.0f} %"
+        bar = Table.grid()
+        room = min(_BAR_WIDTH, max(1, width - len(share) - 1))
+        bar.add_row(ProgressBar(total=1.0, completed=standing.share, width=room), Text(share, no_wrap=True))
+        count = f"{standing.num_ended} of {standing.num_total}"
+        failed = f", {standing.num_failed} failed" if standing.num_failed else ""
+        gone, left = clock(standing.elapsed_s), standing.left_s
+        ahead = f", about {clock(left)} left" if left is not None else ""
+        best, score = standing.best, None if standing.best is None else standing.best.score
+        named = "no score yet" if best is None else f"best {standing.score_name} {score:.2f} ({best.id})"
+        found = standing.correlation
+        lines = [
+            (f"{count} evaluations{failed}, {gone} gone{ahead}", f"{count}{failed}{ahead.replace('about ', '')}"),
+            (named, named if best is None else f"best {score:.2f} ({best.id})"),
+            *([] if found is None else [_correlation(*found)]),
+        ]
+        return [bar, *(_cut(next((form for form in forms if len(form) <= width), forms[-1])) for forms in lines)]
+
+    def _rows(self, running: Mapping[int, Progress | None], width: int) -> Table:
+        """What runs, in as many columns as there is room for."""
+        table = Table(box=None, padding=(0, 1, 0, 0))
+        shown = [name for name, least in _COLUMNS.items() if width >= least]
+        for name in shown:
+            table.add_column(name, no_wrap=True, overflow="ellipsis")
         for number, progress in running.items():
-            trial = self._trials[number]
-            stage = progress.stage if progress else "starting"
-            share = progress.step / progress.num_steps if progress and progress.num_steps else 0.0
-            bar = ProgressBar(total=1.0, completed=share, width=20)
-            seconds = clock(time.monotonic() - self._started[number])
-            table.add_row(str(number), trial.id, escape(described(trial)), escape(stage), bar, seconds)
-        self._live.update(table, refresh=True)
+            cells = self._cells(number, progress)
+            table.add_row(*(escape(one_line(cells[name])) for name in shown))
+        return table
+
+    def _cells(self, number: int, progress: Progress | None) -> dict[str, str]:
+        trial = self._trials[number]
+        has_steps = progress is not None and progress.num_steps > 0
+        return {
+            "#": str(number),
+            "architecture": trial.id,
+            "why": described(trial),
+            "stage": progress.stage if progress else "starting",
+            "step": f"{progress.step}/{progress.num_steps}" if progress and has_steps else "",
+            "share": f"{100 * progress.step / progress.num_steps:.0f} %" if progress and has_steps else "",
+            "time": clock(time.monotonic() - self._started[number]),
+        }
+
+    def _tell(self, lines: Sequence[str]) -> None:
+        for line in lines if self._details is not None else ():
+            self._print(f"{_INDENT}{line}")
+
+    def _print(self, line: str) -> None:
+        self._live.console.print(escape(harmless(line)), highlight=False)
 
 
-def described(trial: Trial) -> str:
-    """Level, decision and transfer of a trial, in a few words."""
-    if trial.proposal.decision is Decision.BASELINE:
-        return "baseline"
-    transfer = f", weights of {trial.parent_id}" if trial.parent_id else ""
-    return f"level {trial.level}, {trial.proposal.decision}{transfer}"
+def _beginning(trial: Trial, folder: Path | None) -> list[str]:
+    """What more there is to say of a start."""
+    return [] if folder is None else [f"{believed(trial)}; its log and files: {job_folder(folder, trial.number)}"]
 
 
-def outcome(trial: Trial, score_name: str) -> str:
-    """Score and time of an ended trial, or why it failed."""
-    if trial.score is None:
-        reason = (trial.error or "").strip().splitlines()
-        return f"failed ({trial.status}): {reason[0] if reason else 'no reason given'}"
-    return f"{score_name} {trial.score:.2f} in {clock(sum(trial.stage_seconds.values()))}"
+def _correlation(value: float, num: int) -> tuple[str, str]:
+    return f"surrogate: rank correlation {value:.2f} over {num} predictions", f"rank corr. {value:.2f}"
 
 
-def attempt_failed(trial: Trial) -> str:
-    """Why the last attempt of a trial failed, which is tried again."""
-    attempt = trial.attempts[-1]
-    reason = attempt.error.strip().splitlines()
-    return f"tried again after attempt {len(trial.attempts)} ({attempt.status}): {reason[0] if reason else 'no reason'}"
-
-
-def waiting(reason: str | None) -> str:
-    """What the search waits for, or that it goes on."""
-    return "The search goes on." if reason is None else f"The search waits: {reason}. Make room; it goes on by itself."
-
-
-def clock(seconds: float) -> str:
-    """Seconds as 12s, 3m05s or 2h07m; `?` where they are no number."""
-    if not math.isfinite(seconds):
-        return "?"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+def _cut(text: str) -> Text:
+    return Text(text, no_wrap=True, overflow="ellipsis")

@@ -36,7 +36,12 @@ _NUM_CHECKED = 450  # 101,025 pairs
 _NUM_TRIPLES = 1_000_000
 _MAX_LOOKED_UP = 20_000
 
-app = typer.Typer(add_completion=False, help="Design spaces of encoders.", rich_markup_mode=None)
+app = typer.Typer(
+    add_completion=False,
+    help="Design spaces of encoders.",
+    epilog=f"Example: {NAME} info flexibert_mini",
+    rich_markup_mode=None,
+)
 
 SpaceName = Annotated[str, typer.Argument(help="A shipped space's name (see `list`), or a YAML file.", metavar="SPACE")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -1,8 +1,10 @@
 """How every command of the project ends: its exit code, and one line on stderr where something is wrong."""
 
+import difflib
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import typer
 
@@ -57,10 +59,20 @@ def run_app(app: typer.Typer, name: str, words: Sequence[str], *input_errors: ty
         except typer.Abort:
             raise KeyboardInterrupt from None
         except _USAGE_ERROR as error:
-            message: str = error.format_message()  # type: ignore[attr-defined]
-            raise InputError(f"{name}: {message.rstrip('.')}. See --help.") from None
+            raise InputError(f"{name}: {_refusal(error)} See --help.") from None
         if outcome == INTERRUPTED:
             raise KeyboardInterrupt
         return outcome if isinstance(outcome, int) else None
 
     return exit_code(run, *input_errors)
+
+
+def _refusal(error: Any) -> str:
+    """What is wrong with a word, and the nearest right one where it is no option."""
+    wrong: str | None = getattr(error, "option_name", None)
+    if wrong is None or not hasattr(error, "possibilities"):
+        message: str = error.format_message()
+        return message if message.endswith(("?", ".")) else f"{message}."
+    known = {"--help": None} | {word: None for option in error.ctx.command.params for word in option.opts}
+    near = difflib.get_close_matches(wrong, [word for word in known if word.startswith("--")], n=1, cutoff=0.5)
+    return f"No such option: {wrong}." + (f" Did you mean {near[0]!r}?" if near else "")

@@ -11,7 +11,7 @@ from boshnas.errors import InputError
 from design_space.command_line import run_app
 
 _EPILOG = (
-    "Examples: python -m boshnas.bench --table nas_bench_bert --seeds 5; python -m boshnas.bench --table results.csv "
+    "Examples: boshnas bench --table nas_bench_bert --seeds 5; boshnas bench --table results.csv "
     "--objective accuracy --methods boshnas,botorch,rf --jobs 8 --plot regret.png"
 )
 
@@ -89,7 +89,7 @@ def command(
 
 def main(words: Sequence[str]) -> int:
     """Run the command; its exit code."""
-    return run_app(app, "python -m boshnas.bench", words, InputError)
+    return run_app(app, "boshnas bench", words, InputError)
 
 
 if __name__ == "__main__":

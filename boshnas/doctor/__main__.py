@@ -4,10 +4,12 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from boshnas.doctor.checks import Check, Outcome, run_checks
 from boshnas.errors import InputError
@@ -16,7 +18,9 @@ from design_space.command_line import run_app
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(
+    epilog="Examples: boshnas doctor; boshnas doctor --executor slurm --executor-config slurm.yaml --out runs --submit"
+)
 def command(
     executor: Annotated[str, typer.Option(help="What is to run evaluations: local, slurm or ray.")] = "local",
     executor_config: Annotated[Path | None, typer.Option(help="Its settings, a YAML file.")] = None,
@@ -31,12 +35,14 @@ def command(
     Exit code 0 where nothing fails, 1 where something does, 2 where an option is wrong.
     """
     checks: list[Check] = []
-    for check in _checks(executor, executor_config, out, submit):
-        checks.append(check)
-        if not as_json:
-            remedy = f". {check.remedy}" if check.remedy else ""
-            sys.stdout.write(f"{check.status:8} {check.name}: {check.message}{remedy}\n")
-            sys.stdout.flush()
+    console = Console()
+    with console.status("checking") if console.is_terminal and not as_json else nullcontext():
+        for check in _checks(executor, executor_config, out, submit):
+            checks.append(check)
+            if not as_json:
+                remedy = f". {check.remedy}" if check.remedy else ""
+                sys.stdout.write(f"{check.status:8} {check.name}: {check.message}{remedy}\n")
+                sys.stdout.flush()
     num_failures = sum(check.status is Outcome.FAILURE for check in checks)
     if as_json:
         content = {"failures": num_failures, "checks": [dataclasses.asdict(check) for check in checks]}
@@ -68,7 +74,7 @@ def _checks(executor: str, config: Path | None, out: Path, submit: bool) -> Iter
 
 def main(words: Sequence[str]) -> int:
     """Run the command; its exit code."""
-    return run_app(app, "python -m boshnas.doctor", words, InputError)
+    return run_app(app, "boshnas doctor", words, InputError)
 
 
 if __name__ == "__main__":

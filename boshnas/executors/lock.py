@@ -4,6 +4,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -54,6 +55,43 @@ def run_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a search holds a run's folder now, as far as can be told from here; nothing is changed there.
+
+    Who held it last stands in the lock's file for ever: one of this host that is gone needs no further question, so
+    that a search which begins at this moment is not refused because of it.
+    """
+    path = folder / LOCK_FILE
+    holder = _holder(path)
+    may_be_locked = holder is None or not holder.is_here or holder.is_alive
+    return (may_be_locked and _is_locked(path)) or _is_held_by_file(folder / HELD_FILE)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # a disk that cannot lock
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _is_held_by_file(path: Path) -> bool:
+    try:
+        age = time.time() - path.stat().st_mtime
+    except OSError:
+        return False
+    holder = _holder(path)
+    return holder.is_alive if holder is not None and holder.is_here else age <= STALE_SECONDS
 
 
 def _refusal(folder: Path, holder: ProcessIdentity | None) -> InputError:

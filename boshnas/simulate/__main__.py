@@ -11,8 +11,8 @@ from boshnas.errors import InputError
 from design_space.command_line import run_app
 
 _EPILOG = (
-    "Examples: python -m boshnas.simulate --table nas_bench_bert --workers 8 --durations lognormal:1.0 "
-    "--median-minutes 30; python -m boshnas.simulate --table results.csv --objective accuracy "
+    "Examples: boshnas simulate --table nas_bench_bert --workers 8 --durations lognormal:1.0 "
+    "--median-minutes 30; boshnas simulate --table results.csv --objective accuracy "
     "--durations column:seconds --budget 200 --methods boshnas,random,tpe --preempt-rate 0.05 --plot campaign.png"
 )
 _TABLE = "The table"
@@ -45,7 +45,7 @@ def command(
     seeds: Annotated[int, typer.Option(help="Campaigns of each kind.")] = 5,
     seed: Annotated[int, typer.Option(help="The first of the seeds.")] = 0,
     methods: Annotated[
-        str, typer.Option(help="Of those of `python -m boshnas.bench`: boshnas, gp, npn, random, evolution, tpe, …")
+        str, typer.Option(help="Of those of `boshnas bench`: boshnas, gp, npn, random, evolution, tpe, …")
     ] = "boshnas,random",
     synchronous: Annotated[
         str, typer.Option(help="yes: propose a batch when nothing is in flight; no: as soon as a slot is free; both.")
@@ -177,7 +177,7 @@ def command(
 
 def main(words: Sequence[str]) -> int:
     """Run the command; its exit code."""
-    return run_app(app, "python -m boshnas.simulate", words, InputError)
+    return run_app(app, "boshnas simulate", words, InputError)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from transformers import AutoTokenizer
 from boshnas.campaign import Campaign, check, open_store
 from boshnas.campaign_settings import CampaignSettings
 from boshnas.elsewhere import check_elsewhere
-from boshnas.export import ExportRequest, export, main
+from boshnas.export.__main__ import main
+from boshnas.export.export import ExportRequest, export
 from boshnas.job import CHECKPOINT_FOLDER, Job, Parent, Result, job_folder
 from boshnas.trial import Decision, Proposal, Status, Trial
 from boshnas.worker.evaluation import evaluate

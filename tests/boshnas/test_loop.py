@@ -22,9 +22,11 @@ from search_fakes import (
 )
 
 from boshnas.job import CHECKPOINT_FOLDER, PROGRESS_FILE, Progress, job_folder, write_model
+from boshnas.loop import INTERRUPTED
 from boshnas.plan import split_budget
 from boshnas.ranking import best_trial, results_of
 from boshnas.searcher import Searcher
+from boshnas.source import Candidate
 from boshnas.surrogates import GPSurrogate
 from boshnas.trial import Decision, Proposal, Status, Trial
 
@@ -227,6 +229,59 @@ def test_a_deadline_in_the_past_starts_nothing(tmp_path: Path):
     assert run.run() == []
     assert run.stopped == "--max-hours is over"
     assert run.executor.jobs == []
+
+
+@pytest.mark.parametrize("synchronous", [False, True])
+def test_once_asked_to_stop_it_finishes_what_runs_and_goes_on_when_resumed(tmp_path: Path, synchronous: bool):
+    whole = Run(tmp_path / "whole", replace(PLAN, synchronous=True), FakeExecutor(num_slots=2)).run()
+    run = Run(tmp_path / "run", replace(PLAN, synchronous=synchronous), FakeExecutor(num_slots=2))
+    run.executor.delay = lambda number: 2 + number
+    seen: list[int] = []
+
+    def ask() -> None:
+        seen.append(run.interruption.num_running)
+        run.interruption.asked = run.executor.num_polls >= 3
+
+    run.executor.on_poll = ask
+    trials = run.run()
+    assert run.stopped == INTERRUPTED
+    assert [trial.status for trial in trials] == [Status.FINISHED] * len(trials)
+    assert 0 < len(trials) < len(whole)
+    assert run.view.events.count(("stops", 2)) == 1
+    assert max(seen) == 2
+    assert run.interruption.num_running == 0
+    rest = Run(tmp_path / "run", replace(PLAN, synchronous=synchronous), FakeExecutor(num_slots=2))
+    resumed = rest.run()
+    assert [trial.status for trial in resumed] == [Status.FINISHED] * len(whole)
+    assert len({trial.id for trial in resumed}) == len(whole)
+    if synchronous:
+        assert [trial.id for trial in resumed] == [trial.id for trial in whole]
+
+
+def test_asked_while_it_seeks_a_proposal_it_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = Run(
+        tmp_path, executor=FakeExecutor(num_slots=2, delay=lambda number: 3), plan=replace(PLAN, synchronous=False)
+    )
+    describe = run.source.describe
+
+    def ask(id_: str) -> Candidate:
+        run.interruption.asked = len(run.executor.jobs) == 2
+        return describe(id_)
+
+    monkeypatch.setattr(run.source, "describe", ask)
+    run.executor.delay = lambda number: number  # the first ends, the second runs while another is sought
+    trials = run.run()
+    assert run.stopped == INTERRUPTED
+    assert len(trials) == len(run.executor.jobs) == 2
+
+
+def test_asked_to_stop_it_tries_no_failed_one_again_but_after_a_resume(tmp_path: Path):
+    executor = FakeExecutor(failing={id_: Status.KILLED for id_ in COARSE})
+    run = Run(tmp_path, executor=executor)
+    executor.on_poll = lambda: setattr(run.interruption, "asked", bool(executor.jobs))
+    (trial,) = run.run()
+    assert (trial.status, len(trial.attempts), len(executor.jobs)) == (Status.RUNNING, 1, 1)
+    assert len(Run(tmp_path).run()) == 6
 
 
 @pytest.mark.parametrize("synchronous", [True, False])

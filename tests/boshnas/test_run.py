@@ -9,7 +9,9 @@ import pytest
 from boshnas import calibration, forecast, space_command
 from boshnas.campaign import Campaign, check, open_store
 from boshnas.campaign_settings import CampaignSettings
+from boshnas.interruption import Interruption
 from boshnas.job import Result
+from boshnas.loop import INTERRUPTED
 from boshnas.run import main
 from boshnas.store import STORE_FILE, Store, UnavailableError
 from boshnas.trial import Decision, Proposal, Status, Trial
@@ -47,7 +49,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--bugdet", "3"), "No such option: --bugdet (Possible options: --budget"),
+        (("--bugdet", "3"), "No such option: --bugdet. Did you mean '--budget'? See --help."),
         (("--space", "tiny.yaml", "--budget", "many"), "Invalid value for '--budget': "),
         (("--space", "tiny.yaml", "more"), "unexpected extra argument"),
         (("--space",), "--space"),
@@ -188,7 +190,7 @@ def test_help_tells_every_option(capsys: pytest.CaptureFixture[str], monkeypatch
         "--storage",
     ):
         assert option in text
-    assert "python -m boshnas.run --space flexibert_mini --data glue" in text
+    assert "boshnas run --space flexibert_mini --data glue" in text
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -253,7 +255,7 @@ class FakeSearch:
     error: type[BaseException] | None = None
     exported: list[Path] = field(default_factory=list)
 
-    def run(self, campaign: Campaign, store: Store, folder: Path, view: Any) -> str | None:
+    def run(self, campaign: Campaign, store: Store, folder: Path, view: Any, interruption: Interruption) -> str | None:
         ids = campaign.source.open_level(1, {})
         for number, score in enumerate(self.scores):
             candidate = campaign.source.describe(ids[number])
@@ -358,7 +360,64 @@ def test_nothing_finished_is_a_failure(fake: FakeSearch, capsys: pytest.CaptureF
 def test_an_interrupted_search_says_how_to_go_on(fake: FakeSearch, capsys: pytest.CaptureFixture[str]):
     fake.error = KeyboardInterrupt
     assert main(WORDS) == 130
-    assert "python -m boshnas.run --resume --out new" in capsys.readouterr().err
+    assert "Saved. Go on with: boshnas run --resume --out new\ninterrupted\n" in capsys.readouterr().err
+
+
+def test_a_search_that_stopped_as_asked_is_not_exported_and_says_how_to_go_on(
+    fake: FakeSearch, capsys: pytest.CaptureFixture[str]
+):
+    fake.stopped = INTERRUPTED
+    assert main([*WORDS[:-1], "a b"]) == 130
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.endswith("Saved. Go on with: boshnas run --resume --out 'a b'\ninterrupted\n")
+    assert fake.exported == []
+
+
+def test_an_interrupt_during_the_export_says_how_to_go_on(
+    fake: FakeSearch, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def interrupt(request: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(space_command, "export", interrupt)
+    assert main(WORDS) == 130
+    assert "Saved. Go on with: boshnas run --resume --out new\n" in capsys.readouterr().err
+    with Store.open(folder / "new" / STORE_FILE) as store:
+        assert len(store.trials()) == 3
+
+
+def test_the_run_and_its_export_are_told_where_they_are(fake: FakeSearch, capsys: pytest.CaptureFixture[str]):
+    assert main(WORDS) == 0
+    said = capsys.readouterr().err
+    assert said.index("Run: new\n") < said.index("started") < said.index("Exporting the best to new/best.\n")
+
+
+def test_quiet_says_the_result_alone(fake: FakeSearch, capsys: pytest.CaptureFixture[str]):
+    assert main([*WORDS, "--quiet"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "Best by demo GLUE score" in captured.out
+    fake.scores = ()
+    assert main(["--resume", "--out", "new", "--quiet", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.count("\n") == 1
+
+
+def test_quiet_still_says_what_is_wrong(fake: FakeSearch, capsys: pytest.CaptureFixture[str]):
+    fake.stopped = "11 evaluations failed, more than --max-failures 10"
+    assert main([*WORDS, "--quiet"]) == 1
+    assert capsys.readouterr().err == f"Stopped early: {fake.stopped}.\n"
+
+
+def test_verbose_says_where_each_evaluation_lies(fake: FakeSearch, capsys: pytest.CaptureFixture[str]):
+    assert main([*WORDS, "--verbose"]) == 0
+    assert "nothing was foreseen; its log and files: new/jobs/00001\n" in capsys.readouterr().err
+
+
+def test_quiet_and_verbose_are_refused_together(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert refused(capsys, *WORDS, "--quiet", "--verbose").startswith("--quiet: must not be given with --verbose.")
 
 
 def test_a_database_that_stays_away_is_told_with_how_to_go_on(
@@ -367,7 +426,7 @@ def test_a_database_that_stays_away_is_told_with_how_to_go_on(
     fake.error = UnavailableError("new: store must come back within 3600 s, got: [away].")
     assert main(WORDS) == 1
     assert (
-        "new: store must come back within 3600 s, got: [away]. Go on with: python -m boshnas.run --resume --out new\n"
+        "new: store must come back within 3600 s, got: [away]. Go on with: boshnas run --resume --out new\n"
         in capsys.readouterr().err
     )
     with Store.open(folder / "new" / STORE_FILE) as store:

@@ -199,4 +199,4 @@ def test_bad_input_is_told_in_one_line(capsys: pytest.CaptureFixture[str], words
 
 def test_help_shows_examples_without_waiting_for_torch(capsys: pytest.CaptureFixture[str]):
     assert main(["--help"]) == 0
-    assert "python -m boshnas.simulate --table nas_bench_bert" in " ".join(capsys.readouterr().out.split())
+    assert "boshnas simulate --table nas_bench_bert" in " ".join(capsys.readouterr().out.split())

@@ -1,14 +1,16 @@
 import io
 import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from boshnas.job import Progress
-from boshnas.trial import Decision, Proposal, Status, Trial
-from boshnas.view import LiveView, PlainView, clock, described, outcome
+from boshnas.trial import Attempt, Decision, Proposal, Status, Trial
+from boshnas.view import LiveView, PlainView, QuietView, told
+from boshnas.wording import clock, described, outcome, stopping, waiting
 
 NAME = "demo GLUE score"
 
@@ -37,7 +39,8 @@ BASELINE = Proposal(id="bert", decision=Decision.BASELINE)
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The views' clock, which only tests turn."""
     reading = [1000.0]
-    monkeypatch.setattr("boshnas.view.time", SimpleNamespace(monotonic=lambda: reading[0]))
+    for module in ("view", "standing"):
+        monkeypatch.setattr(f"boshnas.{module}.time", SimpleNamespace(monotonic=lambda: reading[0]))
     return reading
 
 
@@ -103,11 +106,50 @@ def test_plain_view_keeps_baselines_and_worse_ones_out_of_the_best(now: list[flo
 
 def test_a_resumed_view_tells_the_time_left_by_what_it_saw_itself(now: list[float]):
     stream = io.StringIO()
-    view = PlainView(stream, 12, NAME, num_ended=9)
+    view = PlainView(stream, 12, NAME, [finished(number, 60.0) for number in range(9)] + [made(9)])
     now[0] += 60
     view.ended(finished(9, 50.0))
-    assert "10 of 12 evaluations" in stream.getvalue()
+    assert "10 of 12 evaluations, best demo GLUE score 60.00 (arch0)" in stream.getvalue()
     assert "about 2m00s left" in stream.getvalue()
+
+
+def test_plain_view_tells_the_details_where_they_are_asked_for(now: list[float]):
+    stream = io.StringIO()
+    view = PlainView(stream, 3, NAME, details=Path("runs/a"))
+    proposal = Proposal(id="arch0", decision=Decision.OPTIMISE, mean=71.256, epistemic_std=1.5, aleatoric_std=0.25)
+    view.started(made(0, proposal=proposal))
+    error = "Killed.\n" + "\n".join(f"  line {number}" for number in range(9)) + "\n\x1b[31mred\n"
+    view.retried(made(0, attempts=(Attempt(status=Status.KILLED, error=error),)))
+    view.ended(made(0, status=Status.CRASHED, error="boom"))
+    view.stops(2)
+    lines = stream.getvalue().splitlines()
+    assert lines[1] == "     foreseen 71.26 ± 1.50 epistemic ± 0.25 aleatoric; its log and files: runs/a/jobs/00000"
+    assert lines[2] == "   0 arch0 tried again after attempt 1 (killed): Killed."
+    assert lines[3:8] == [*(f"       line {number}" for number in range(5, 9)), "     \\x1b[31mred"]
+    assert lines[8].startswith("   0 arch0 failed (crashed): boom;")
+    assert lines[9] == stopping(2)
+
+
+def test_quiet_view_says_what_a_person_must_know(now: list[float]):
+    stream = io.StringIO()
+    with QuietView(stream) as view:
+        view.started(made())
+        view.ended(finished(0, 1.0))
+        view.retried(made())
+        view.tick({})
+        view.waits("disk full")
+        view.stops(1)
+    assert stream.getvalue().splitlines() == [waiting("disk full"), stopping(1)]
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_what_takes_long_is_told_once(is_terminal: bool):
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=is_terminal, width=80)
+    with told("exporting to [x]", console):
+        pass
+    assert "xporting to [x]" in stream.getvalue()
+    assert stream.getvalue().endswith("\n") or is_terminal
 
 
 def drawn(view: LiveView, stream: io.StringIO, now: list[float]) -> str:
@@ -131,31 +173,83 @@ def drawn(view: LiveView, stream: io.StringIO, now: list[float]) -> str:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("width", [20, 40, 200])
+def frames(text: str) -> str:
+    """What was drawn, without what steers the terminal."""
+    return re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", text)
+
+
+@pytest.mark.parametrize("width", [1, 5, 20, 40, 80, 200])
 def test_live_view_draws_at_any_width(now: list[float], width: int):
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=width)
-    text = drawn(LiveView(console, 3, NAME), stream, now).replace("\n", " ")
-    assert "71.26" in text
-    assert "demo" in text
+    text = frames(drawn(LiveView(console, 3, NAME), stream, now))
+    assert max(len(line) for part in text.splitlines() for line in part.split("\r")) <= width
+    assert "71.26" in text or width < 20
 
 
 def test_live_view_says_what_runs_and_how_it_ended(now: list[float]):
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=200, no_color=True)
-    text = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", drawn(LiveView(console, 3, NAME), stream, now))
-    text = " ".join(text.split())
+    text = " ".join(frames(drawn(LiveView(console, 3, NAME), stream, now)).split())
     for words in (
-        "0 of 3 evaluations, no score yet",
+        "0 of 3 evaluations, 1s gone",
+        "no score yet",
         "level 2, optimise, weights of 0123456789abcdef",
         "starting",
-        "sst2",
-        "train[/fold1]",
+        "sst2 3/4 75 %",
+        "train[/fold1] 1/4 25 %",
         "arch0 demo GLUE score 71.26 in 1m05s",
         "bert failed (crashed): KeyError: [/red] [bold · baseline",
-        "2 of 3 evaluations, best demo GLUE score 71.26 (arch0)",
+        "67 % 2 of 3 evaluations, 1 failed, 5s gone, about 2s left best demo GLUE score 71.26 (arch0)",
     ):
         assert words in text
+
+
+def test_live_view_in_twenty_columns_keeps_the_numbers(now: list[float]):
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=20, no_color=True)
+    with LiveView(console, 3, NAME, [finished(0, 71.256)]) as view:
+        view.started(made(1))
+        view.tick({1: Progress(stage="pretrain", step=1, num_steps=4)})
+        view.stops(1)
+        view.tick({1: Progress(stage="pretrain", step=3, num_steps=4)})
+        lines = [line.rstrip() for line in frames(stream.getvalue()).splitlines()]
+    assert "33 %" in lines[0]
+    assert lines[1:3] == ["1 of 3", "best 71.26 (arch0)"]
+    assert any(line.split() == ["1", "pretrain", "25", "%"] for line in lines)
+    assert "Stopping: nothing" in lines
+
+
+def test_live_view_follows_a_resize(now: list[float]):
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=200, no_color=True)
+    with LiveView(console, 3, NAME, [finished(0, 71.256)]) as view:
+        view.started(made(1))
+        view.tick({1: None})
+        assert "level 2, optimise" in stream.getvalue()
+        console.width = 20
+        stream.truncate(0)
+        now[0] += 1
+        view.tick({1: None})
+    assert "level 2" not in stream.getvalue()
+    assert "starting" in stream.getvalue()
+
+
+def test_live_view_tells_how_well_the_surrogate_foresaw_the_scores(now: list[float]):
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=100, no_color=True)
+    scores, means = (50.0, 60.0, 70.0, 80.0, 90.0), (1.0, 2.0, 4.0, 3.0, 5.0)
+    trials = [
+        finished(number, score, proposal=Proposal(id=f"a{number}", decision=Decision.OPTIMISE, mean=mean))
+        for number, (score, mean) in enumerate(zip(scores, means, strict=True))
+    ]
+    with LiveView(console, 8, NAME, trials[:4]) as view:
+        view.tick({})
+        assert "rank correlation" not in stream.getvalue()
+        view.ended(trials[4])
+        now[0] += 1
+        view.tick({})
+    assert "surrogate: rank correlation 0.90 over 5 predictions" in stream.getvalue()
 
 
 def test_live_view_redraws_at_most_twice_a_second(now: list[float]):

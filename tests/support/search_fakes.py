@@ -10,6 +10,7 @@ from zlib import crc32
 import numpy as np
 
 from boshnas.baselines import RandomSearcher
+from boshnas.interruption import Interruption
 from boshnas.job import CHECKPOINT_FOLDER, STARTED_FILE, Job, Progress, Result
 from boshnas.loop import Loop
 from boshnas.plan import Plan
@@ -158,6 +159,9 @@ class FakeView:
     def waits(self, reason: str | None) -> None:
         self.waiting.append(reason)
 
+    def stops(self, num_running: int) -> None:
+        self.events.append(("stops", num_running))
+
     def tick(self, running: Mapping[int, Progress | None]) -> None:
         self.ticks.append(dict(running))
 
@@ -184,6 +188,7 @@ class Run:
     surrogate: Surrogate | None = None
     view: FakeView = field(default_factory=FakeView)
     clock: FakeClock = field(default_factory=FakeClock)
+    interruption: Interruption = field(default_factory=Interruption)
     stopped: str | None = None
 
     def run(self) -> list[Trial]:
@@ -193,7 +198,17 @@ class Run:
         kind = RandomSearcher if self.surrogate is None else Searcher
         self.searcher = kind(pool, self.surrogate, seed=5, num_initial=3)
         with Store.open(path) if path.exists() else Store.create(path, {}, {"name": list(ROWS)}) as store:
-            loop = Loop(self.plan, store, self.searcher, self.source, self.executor, self.folder, self.view, self.clock)
+            loop = Loop(
+                self.plan,
+                store,
+                self.searcher,
+                self.source,
+                self.executor,
+                self.folder,
+                self.view,
+                self.clock,
+                self.interruption,
+            )
             self.stopped = loop.run()
             return store.trials()
 

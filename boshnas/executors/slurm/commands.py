@@ -142,7 +142,14 @@ def _run(
 ) -> str:
     try:
         done = subprocess.run(
-            words, input=text or "", capture_output=True, text=True, env=environment, timeout=timeout_s, check=True
+            words,
+            input=text or "",
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=timeout_s,
+            check=True,
+            start_new_session=True,  # a terminal's Ctrl-C asks the search alone
         )
     except subprocess.TimeoutExpired:
         raise UnavailableError(f"{words[0]} has not answered for {timeout_s:g} seconds") from None

@@ -1,29 +1,23 @@
-"""`python -m boshnas.export RUN --to DIR`: an architecture of a run as a Hugging Face model that loads anywhere."""
+"""Makes a Hugging Face model folder of an architecture of a run."""
 
-import json
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from pydantic import TypeAdapter
 from transformers import PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
 from boshnas.card import Lineage, evaluator_card, model_card
 from boshnas.elsewhere import check_elsewhere
 from boshnas.errors import InputError
 from boshnas.job import CHECKPOINT_FOLDER, job_folder
 from boshnas.ranking import best_trial
-from boshnas.store import Database, Store, given_database, place
+from boshnas.store import Database, Store, place
 from boshnas.trial import Status, Trial
 from boshnas.worker.settings import MAX_POSITIONS, Settings, finetune_arguments
 from design_space.architecture import Architecture
-from design_space.command_line import run_app
 from design_space.files import folder_written_whole
 from design_space.model import FlexiBertForMaskedLM, FlexiBertForSequenceClassification
 from design_space.model.folder import save_self_contained
@@ -33,11 +27,12 @@ from finetune.data import load_task
 from finetune.heads.head import Reading
 from finetune.tasks import find_task
 from finetune.train import finetune
+from pretrain.budget import Budget
 from pretrain.cache import packed
 from pretrain.config import PretrainArguments, Recipe, load_recipe
 from pretrain.mixture import Mixture
 from pretrain.tokenizer import load_tokenizer
-from pretrain.train import Objective, build_model, pretrain
+from pretrain.train import Objective, Run, build_model, pretrain
 
 _TOKENIZER_FILES = ("tokenizer_config.json", "tokenizer.json")
 _KEEP_ONE = f"Give one with --id for which the evaluator left the folder {CHECKPOINT_FOLDER} beside its job.json."
@@ -198,6 +193,7 @@ def _checkpoint(
     if request.task is not None:
         task = find_task(request.task)
         arguments = finetune_arguments(settings.finetune, trial.seed, scratch / "trainer")
+        arguments = replace(arguments, disable_tqdm=False)
         task_result = finetune(
             str(checkpoint),
             task,
@@ -228,61 +224,6 @@ def _train(request: ExportRequest, recipe: Recipe, trial: Trial, settings: Setti
     arguments = PretrainArguments(output_dir=str(folder), seed=trial.seed, **recipe.training_arguments())
     architecture = Architecture.from_model_dict(trial.architecture)
     model = build_model(architecture, tokenizer, max(MAX_POSITIONS, recipe.max_seq_length))
-    pretrain(model, tokenizer, corpus, arguments, Objective(mlm_probability=recipe.mlm_probability))
+    run = Run(budget=Budget(max_steps=arguments.max_steps), shows_progress=True)
+    pretrain(model, tokenizer, corpus, arguments, Objective(mlm_probability=recipe.mlm_probability), run)
     return folder
-
-
-app = typer.Typer(add_completion=False)
-
-
-@app.command(
-    epilog="Example: python -m boshnas.export runs/my-run --to my-model, then "
-    "AutoModel.from_pretrained('my-model', trust_remote_code=True)"
-)
-def command(
-    run: Annotated[Path, typer.Argument(help="Folder of a search.")],
-    to: Annotated[Path, typer.Option(help="Folder to write; must not exist.")],
-    id: Annotated[str | None, typer.Option(help="Architecture to export; the best one by default.")] = None,
-    task: Annotated[str | None, typer.Option(help="Fine-tune for this task; else the masked language model.")] = None,
-    train: Annotated[str | None, typer.Option(help="Train it anew by this recipe (name or YAML file) first.")] = None,
-    onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx too (needs the extra `onnx`).")] = False,
-    license: Annotated[
-        str, typer.Option(help="Of the weights, as the hub names it, for the model card.")
-    ] = "apache-2.0",
-    base_model: Annotated[
-        str | None, typer.Option(help="Hub name of the model that was fine-tuned, for the model card.")
-    ] = None,
-    storage: Annotated[
-        str | None, typer.Option(help="File with the URL of the run's database, if it has one; or BOSHNAS_STORAGE.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """Export an architecture of a run as a Hugging Face model folder."""
-    trial = export(
-        ExportRequest(
-            run_folder=run,
-            target=to,
-            id=id,
-            task=task,
-            recipe=train,
-            onnx=onnx,
-            license=license,
-            base_model=base_model,
-            database=given_database(storage, os.environ),
-        )
-    )
-    if as_json:
-        sys.stdout.write(json.dumps({"id": trial.id, "export_dir": str(to)}) + "\n")
-    else:
-        sys.stdout.write(f"{trial.id} exported to {to}; it loads in a fresh process with the same outputs\n")
-
-
-def main(words: Sequence[str]) -> int:
-    """Run the command; its exit code."""
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    return run_app(app, "python -m boshnas.export", words, InputError)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""An architecture of a run as a Hugging Face model that loads anywhere."""
