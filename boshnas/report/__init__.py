@@ -4,14 +4,12 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {
-    "Facts": "boshnas.report.facts",
     "Format": "boshnas.report.target",
-    "facts": "boshnas.report.facts",
-    "figures": "boshnas.report.figures",
+    "figures": "boshnas.report.plots",
     "write_report": "boshnas.report.write",
 }
 
-__all__ = ["Facts", "Format", "facts", "figures", "write_report"]  # noqa: F822  (resolved on first use)
+__all__ = ["Format", "figures", "write_report"]  # noqa: F822  (resolved on first use)
 
 
 def __getattr__(name: str) -> Any:

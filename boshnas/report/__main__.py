@@ -29,7 +29,9 @@ def command(
     ] = None,
     format: Annotated[
         Format | None,
-        typer.Option(help="html: the page; md, json: the same facts; csv: one row a trial. By --out's ending, or html."),
+        typer.Option(
+            help="html: the page; md, json: the same facts; csv: one row a trial. By --out's ending, or html."
+        ),
     ] = None,
     storage: Annotated[
         str | None,

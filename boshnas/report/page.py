@@ -11,7 +11,7 @@ from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
 from boshnas.report.facts import Facts
-from boshnas.report.figures import Panel, template
+from boshnas.report.plots import Panel, template
 from boshnas.report.rows import TOP_HEADER, best_rows, failure_rows, plain, summary, top_rows
 from boshnas.trial import Status
 from boshnas.version import VERSION
@@ -24,7 +24,7 @@ _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inl
 _FIGURES: Mapping[str, tuple[str, Sequence[str]]] = {
     "progress": ("How the search went", ("best_by_evaluations", "best_by_hours")),
     "found": ("What it found", ("size", "tasks")),
-    "choices": ("What it chose from", ("map", "choices")),
+    "space": ("What it chose from", ("map", "choices")),
     "surrogate": ("What the surrogate believed", ("predicted", "calibration")),
     "time": ("Time and failures", ("stages", "failures")),
 }
@@ -111,15 +111,17 @@ def _panel(panel: Panel) -> str:
 
 
 def _best(known: Facts, folder: Path) -> str:
-    best = known.best
+    best, rows = known.best, top_rows(known)
+    top = (
+        _table("The best ten, then the baselines", (*TOP_HEADER, known.score_name), rows, is_wide=True) if rows else ""
+    )
     if best is None:
-        return "<p>No evaluation of a candidate has finished yet.</p>"
+        return f"<p>No evaluation of a candidate has finished yet.</p>{top}"
     picture = _drawing(folder, best.row.id)
     about = _table("Scores, size and lineage", ("what", "value"), best_rows(known), is_wide=False)
     export = f"<h3>Make a model of it</h3><pre><code>{escape(best.export)}</code></pre>"
     choices = _details("Its choices", ("choice", "value"), best.parameters)
     text = f"<div>{about}{export}{choices}</div>"
-    top = _table("The best ten, then the baselines", (*TOP_HEADER, known.score_name), top_rows(known), is_wide=True)
     return f'<div class="pair">{picture}{text}</div>{top}'
 
 

@@ -3,13 +3,14 @@
 import json
 
 from boshnas.report.facts import Facts, Row
+from boshnas.report.words import duration, number, parameters
 
 TOP_HEADER = ("number", "architecture", "level", "why", "parameters", "parent", "time")
 
 
 def summary(known: Facts) -> str:
     """The run in a sentence or two."""
-    counts = ", ".join(f"{number:,} {status}" for status, number in known.counts.items())
+    counts = ", ".join(f"{count:,} {status}" for status, count in known.counts.items())
     parts = [f"{sum(known.counts.values()):,} evaluations" + (f" ({counts})" if counts else "")]
     if known.hours is not None:
         parts.append(f"{duration(3600 * known.hours)} from {known.began} to {known.ended}")
@@ -26,14 +27,19 @@ def best_rows(known: Facts) -> list[tuple[str, str]]:
     if known.best is None:
         return []
     best, row = known.best, known.best.row
-    rows = [("architecture", row.id), (known.score_name, f"{row.score:.2f}")]
+    rows = [("architecture", row.id), (known.score_name, number(row.score))]
     if best.std is not None:
-        rows.append((f"{known.score_name}, all {best.num_measurements}", f"{best.mean:.2f} ± {best.std:.2f} (std)"))
-    rows += [(task, f"{score:.2f}") for task, score in row.task_scores.items()]
+        rows.append(
+            (f"{known.score_name}, all {best.num_measurements}", f"{number(best.mean)} ± {number(best.std)} (std)")
+        )
+    rows += [(task, number(score)) for task, score in row.task_scores.items()]
     rows += [
         ("parameters", parameters(row.params)),
         ("evaluation", f"#{row.number}, level {row.level}, {row.decision}, seed {best.seed}"),
-        ("weights from", " → ".join(f"{one.id} (#{one.number}, {one.score:.2f})" for one in best.lineage) or "none"),
+        (
+            "weights from",
+            " → ".join(f"{one.id} (#{one.number}, {number(one.score)})" for one in best.lineage) or "none",
+        ),
     ]
     return rows
 
@@ -57,13 +63,8 @@ def _cells(row: Row) -> tuple[str, ...]:
         parameters(row.params),
         row.parent or "–",
         duration(row.seconds),
-        f"{row.score:.2f}",
+        number(row.score),
     )
-
-
-def parameters(params: int | None) -> str:
-    """A number of weights, or that it is not known."""
-    return "not known" if params is None else f"{params:,}"
 
 
 def plain(value: object) -> str:
@@ -71,15 +72,3 @@ def plain(value: object) -> str:
     if value is None:
         return "not set"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def duration(seconds: float) -> str:
-    """A time in the unit that fits.
-
-    Example:
-        >>> duration(42.0), duration(600.0), duration(9000.0)
-        ('42 s', '10 min', '2.5 h')
-    """
-    if seconds < 120:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:,.3g} h" if seconds < 3.6e6 else f"{seconds / 3600:,.0f} h"

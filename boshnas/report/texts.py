@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from boshnas.report.facts import Facts
-from boshnas.report.figures import Panel
+from boshnas.report.plots import Panel
 from boshnas.report.rows import TOP_HEADER, best_rows, failure_rows, plain, summary, top_rows
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|#~])")
@@ -30,7 +30,11 @@ def as_markdown(known: Facts, drawn: Mapping[str, Panel]) -> str:
     lines += [f"- **{_escaped(panel.title)}.** {_escaped(panel.finding)}" for panel in drawn.values()]
     lines.append("")
     if known.failures:
-        lines += ["## Failures", "", *_table(("cause", "for good", "tried again", "first message"), failure_rows(known))]
+        lines += [
+            "## Failures",
+            "",
+            *_table(("cause", "for good", "tried again", "first message"), failure_rows(known)),
+        ]
     lines += ["## Settings", "", *_table(("setting", "value"), _plain_items(known.settings))]
     lines += ["## Versions", "", *_table(("package", "version"), _plain_items(known.versions))]
     return "\n".join(lines)
@@ -41,7 +45,7 @@ def _plain_items(values: Mapping[str, object]) -> list[tuple[str, str]]:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [header, ["---"] * len(header)]
+    lines = [list(map(_escaped, header)), ["---"] * len(header)]
     lines += [[_escaped(cell) for cell in row] for row in rows]
     return [*(f"| {' | '.join(line)} |" for line in lines), ""]
 

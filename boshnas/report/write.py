@@ -5,8 +5,8 @@ from pathlib import Path
 from boshnas.errors import InputError
 from boshnas.job import write_json
 from boshnas.report.facts import facts
-from boshnas.report.figures import panels
 from boshnas.report.page import page
+from boshnas.report.plots import panels
 from boshnas.report.target import Format, check_target
 from boshnas.report.texts import as_json, as_markdown
 from boshnas.saved_run import Run

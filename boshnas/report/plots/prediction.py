@@ -10,8 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom, norm, spearmanr
 
-from boshnas.report.figures.panel import BLUE, DECISIONS, GREY, OUTLINE, Panel, finished, new_figure, shown, thinned
-from boshnas.report.figures.panel import told
+from boshnas.report.plots.panel import (
+    BLUE,
+    GREY,
+    OUTLINE,
+    Panel,
+    finished,
+    new_figure,
+    shown,
+    thinned,
+    told,
+)
+from boshnas.report.words import number
 from boshnas.saved_run import Run
 from boshnas.trial import Trial
 
@@ -91,18 +101,22 @@ def predicted(run: Run) -> Panel:
     )
     for label, std, width, color in (
         ("± 1 total std", drawn.total_std, 1, GREY),
-        ("± 1 epistemic std", drawn.epistemic_std, 3, BLUE),
+        ("± 1 epistemic std", drawn.epistemic_std, 4, BLUE),
     ):
         figure.add_scatter(
             x=drawn.mean.tolist(),
             y=drawn.measured.tolist(),
             mode="markers",
-            name=label,
-            marker={"size": 7, "color": color, "symbol": DECISIONS[points[0].proposal.decision][1], "line": OUTLINE},
+            marker={"size": 7, "color": color, "line": OUTLINE},
             error_x={"type": "data", "array": std.tolist(), "thickness": width, "width": 0, "color": color},
             text=[_told(trial) for trial in points],
             hoverinfo="text",
+            legendgroup=label,
+            showlegend=False,
         )
+        # The legend would show the points of both alike.
+        bar = {"color": color, "width": width}
+        figure.add_scatter(x=[None], y=[None], mode="lines", name=label, legendgroup=label, line=bar)
     correlation = found.rank_correlation
     told_correlation = "cannot be told" if np.isnan(correlation) else f"is {correlation:.2f}"
     error = float(np.abs(found.measured - found.mean).mean())
@@ -110,7 +124,7 @@ def predicted(run: Run) -> Panel:
         name=name,
         title=title,
         finding=f"Over {len(found.trials)} predicted evaluations the rank correlation (Spearman) {told_correlation}; "
-        f"predictions are off by {error:.2f} on average.",
+        f"predictions are off by {number(error)} on average.",
         caption="Foreseen at the time of the proposal. Thick bars: epistemic uncertainty, which more evaluations take "
         "away; thin bars: total, with the noise of a measurement. The search proposes what promises most, so that "
         f"these points are no fair sample of the space.{thinning}",
@@ -129,9 +143,9 @@ def calibration(run: Run) -> Panel:
     held = coverage(found, _SHARES)
     tail = (1 - _BAND) / 2
     low, high = binom.ppf(tail, m, _SHARES) / m, binom.ppf(1 - tail, m, _SHARES) / m
-    figure = new_figure("probability of the central interval", "share of the measurements in it")
-    figure.update_xaxes(range=[0, 1], tickformat=".0%")
-    figure.update_yaxes(range=[-0.02, 1.02], tickformat=".0%")
+    figure = new_figure("central interval", "share of measurements in it")
+    figure.update_xaxes(range=[-0.02, 1.02], dtick=0.2, tickformat=".0%")
+    figure.update_yaxes(range=[-0.02, 1.02], dtick=0.2, tickformat=".0%")
     shares = _SHARES.tolist()
     figure.add_scatter(
         x=[*shares, *shares[::-1]],
@@ -158,8 +172,8 @@ def calibration(run: Run) -> Panel:
         name=name,
         title=title,
         finding=_calibration_finding(held, low, high, m),
-        caption="Normal intervals of mean and total std as foreseen at the proposal. Below the diagonal the surrogate is "
-        f"too sure, above it too careful. The band is that of {m} independent draws at each probability by itself.",
+        caption="Normal intervals of mean and total std as foreseen at the proposal. Below the diagonal the surrogate "
+        f"is too sure, above it too careful. The band is that of {m} independent draws at each probability by itself.",
         figure=figure,
     )
 
@@ -167,7 +181,7 @@ def calibration(run: Run) -> Panel:
 def _calibration_finding(held: Values, low: Values, high: Values, m: int) -> str:
     at_90 = held[int(np.argmin(np.abs(_SHARES - 0.9)))]
     num_below, num_above = int((held < low - 1e-9).sum()), int((held > high + 1e-9).sum())
-    verdict = "all within what chance allows"
+    verdict = "within what chance allows throughout"
     if num_below or num_above:
         verdict = "too sure" if num_below > num_above else "too careful"
         verdict = f"at {num_below + num_above} of {len(held)} probabilities outside the band, mostly {verdict}"
@@ -176,7 +190,6 @@ def _calibration_finding(held: Values, low: Values, high: Values, m: int) -> str
 
 def _told(trial: Trial) -> str:
     proposal = trial.proposal
-    return (
-        f"{told(trial)}<br>predicted {proposal.mean:.2f}, epistemic std {proposal.epistemic_std or 0.0:.2f}, "
-        f"aleatoric std {proposal.aleatoric_std or 0.0:.2f}"
-    )
+    foreseen = (proposal.mean, proposal.epistemic_std, proposal.aleatoric_std)
+    mean, epistemic, aleatoric = (number(value or 0.0) for value in foreseen)
+    return f"{told(trial)}<br>predicted {mean}, epistemic std {epistemic}, aleatoric std {aleatoric}"

@@ -7,8 +7,21 @@ from typing import Any
 import plotly.graph_objects as go
 
 from boshnas.report.facts import baseline_names
-from boshnas.report.figures.panel import BLUE, DECISIONS, GREY, OUTLINE, Panel, finished, new_figure, records, shown
-from boshnas.report.figures.panel import readable_time, scores_of, thinned, told
+from boshnas.report.plots.panel import (
+    BLUE,
+    DECISIONS,
+    GREY,
+    OUTLINE,
+    Panel,
+    finished,
+    new_figure,
+    records,
+    scores_of,
+    shown,
+    thinned,
+    told,
+)
+from boshnas.report.words import number, readable_time
 from boshnas.saved_run import Run
 from boshnas.trial import Decision, Trial
 
@@ -27,16 +40,18 @@ def by_evaluations(run: Run) -> Panel:
         return Panel(name=name, title=title, finding="No evaluation of a candidate has finished yet.")
     places = {trial.number: float(trial.number) for trial in trials}
     last = float(run.trials[-1].number)
-    figure, thinning = _draw(run, trials, places, last, "number of the evaluation, in order of proposal")
+    figure, thinning = _draw(run, trials, places, last, "evaluation (order of proposal)")
     start = _random_start(run.trials)
     if start:
         _shade(figure, -0.5, start - 0.5)
     best = records(trials)[-1]
     finding = (
-        f"The best {run.score_name}, {best.score:.2f}, is that of evaluation #{best.number}; "
+        f"The best {run.score_name}, {number(best.score or 0.0)}, is that of evaluation #{best.number}; "
         f"{int(last) - best.number} were proposed after it."
     )
-    return Panel(name=name, title=title, finding=finding + _beaten(run, best), caption=_CAPTION + thinning, figure=figure)
+    return Panel(
+        name=name, title=title, finding=finding + _beaten(run, best), caption=_CAPTION + thinning, figure=figure
+    )
 
 
 def by_hours(run: Run) -> Panel:
@@ -47,7 +62,7 @@ def by_hours(run: Run) -> Panel:
     if not trials:
         return Panel(name=name, title=title, finding="No evaluation of a candidate with a known time has finished yet.")
     last = max(hours.values())
-    figure, thinning = _draw(run, trials, hours, last, f"{unit} since the first evaluation began")
+    figure, thinning = _draw(run, trials, hours, last, f"{unit} since the start")
     start = _random_start(run.trials)
     ends = [hours[trial.number] for trial in run.trials[:start] if trial.number in hours]
     if ends:
@@ -58,9 +73,7 @@ def by_hours(run: Run) -> Panel:
     return Panel(name=name, title=title, finding=finding, caption=caption, figure=figure)
 
 
-def _draw(
-    run: Run, trials: Sequence[Trial], places: Mapping[int, float], last: float, x: str
-) -> tuple[Any, str]:
+def _draw(run: Run, trials: Sequence[Trial], places: Mapping[int, float], last: float, x: str) -> tuple[Any, str]:
     """Points, the line of the best so far, baselines; and a sentence on points left out.
 
     Args:
@@ -118,7 +131,7 @@ def _beaten(run: Run, best: Trial) -> str:
     if not scores:
         return ""
     gap = (best.score or 0.0) - max(scores)
-    return f" It is {abs(gap):.2f} {'above' if gap >= 0 else 'below'} the best baseline."
+    return f" It is {number(abs(gap))} {'above' if gap >= 0 else 'below'} the best baseline."
 
 
 def _random_start(trials: Sequence[Trial]) -> int:
@@ -137,7 +150,7 @@ def _shade(figure: go.Figure, begin: float, end: float) -> None:
         line_width=0,
         layer="below",
         annotation={"text": "random start", "font": {"size": 11}},
-        annotation_position="bottom left",
+        annotation_position="top left",
     )
 
 

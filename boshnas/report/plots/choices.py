@@ -3,6 +3,7 @@
 Symbols: n finished trials, d choices.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,13 +12,15 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import KFold
 
-from boshnas.report.figures.panel import BLUE, GREY, Panel, finished, new_figure, scores_of, shown, thinned
+from boshnas.report.plots.panel import BLUE, GREY, HEIGHT, Panel, finished, new_figure, scores_of, shown
+from boshnas.report.words import number
 from boshnas.saved_run import Run
 from boshnas.trial import Trial
 
 MIN_TRIALS = 10
 MAX_TRIALS = 1_000
 MAX_BARS = 15
+MAX_LEVELS = 8
 ABSENT = "absent"
 _NUM_FOLDS = 5
 _NUM_REPEATS = 5
@@ -46,6 +49,7 @@ def importances(table: pd.DataFrame, scores: Values) -> tuple[Values, float]:
     Returns:
         Mean fall of R², shape (d,), and R² itself, both on trials that were not fitted.
     """
+    scores = scores / np.abs(scores).max()  # squares of the largest floats are infinite
     blocks = [pd.get_dummies(table[name]).to_numpy(np.float64) for name in table.columns]
     ends = np.cumsum([block.shape[1] for block in blocks])
     X, rng = np.concatenate(blocks, axis=1), np.random.default_rng(0)
@@ -86,7 +90,7 @@ def choices(run: Run) -> Panel:
     order = np.argsort(-values, kind="stable")[:MAX_BARS]
     names = [str(table.columns[place]) for place in order]
     bars = [max(0.0, float(values[place])) for place in order]
-    figure = new_figure("R² that shuffling the choice takes away", "", 110 + 24 * len(names))
+    figure = new_figure("loss of R²", "", max(HEIGHT, 110 + 24 * len(names)))
     figure.add_bar(
         x=bars,
         y=list(range(len(names))),
@@ -97,6 +101,7 @@ def choices(run: Run) -> Panel:
         customdata=[shown(choice) for choice in names],
         hovertemplate="%{customdata}: %{x:.3f}<br>%{text}<extra></extra>",
     )
+    figure.update_xaxes(nticks=4)
     ticks = [shown(choice, 28) for choice in names]
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=ticks, autorange="reversed", showgrid=False)
     return Panel(
@@ -123,14 +128,16 @@ def _means(values: pd.Series, scores: Values) -> pd.Series:
 
 
 def _told(values: pd.Series, scores: Values) -> str:
-    counts = values.value_counts()
-    lines = [f"{shown(level, 24)}: mean {mean:.2f} of {counts[level]}" for level, mean in _means(values, scores).items()]
-    return "<br>".join(lines[:8])
+    counts = Counter(values)
+    lines = [
+        f"{shown(level, 24)}: mean {number(mean)} of {counts[level]}" for level, mean in _means(values, scores).items()
+    ]
+    return "<br>".join(lines[:MAX_LEVELS])
 
 
 def _finding(names: Sequence[str], table: pd.DataFrame, scores: Values) -> str:
     means = _means(table[names[0]], scores)
     return (
-        f"{names[0]} matters most: {means.index[0]} has a mean score of {means.iloc[0]:.2f}, {means.index[-1]} of "
-        f"{means.iloc[-1]:.2f}."
+        f"{names[0]} matters most: {means.index[0]} has a mean score of {number(means.iloc[0])}, {means.index[-1]} of "
+        f"{number(means.iloc[-1])}."
     )

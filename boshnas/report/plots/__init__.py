@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from boshnas.report.figures.choices import choices
-from boshnas.report.figures.embedding import embedding
-from boshnas.report.figures.panel import Panel, template
-from boshnas.report.figures.prediction import calibration, predicted
-from boshnas.report.figures.progress import by_evaluations, by_hours
-from boshnas.report.figures.size import size
-from boshnas.report.figures.tasks import tasks
-from boshnas.report.figures.time import failures, stages
+from boshnas.report.plots.choices import choices
+from boshnas.report.plots.embedding import embedding
+from boshnas.report.plots.panel import Panel, template
+from boshnas.report.plots.prediction import calibration, predicted
+from boshnas.report.plots.progress import by_evaluations, by_hours
+from boshnas.report.plots.size import size
+from boshnas.report.plots.tasks import tasks
+from boshnas.report.plots.time import failures, stages
 from boshnas.saved_run import Run
 
 __all__ = ["Panel", "figures", "panels", "template"]

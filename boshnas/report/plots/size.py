@@ -1,10 +1,24 @@
 """Score against the number of parameters."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from boshnas.report.facts import baseline_names
-from boshnas.report.figures.panel import BLUE, DECISIONS, LEVEL_SHAPES, OUTLINE, VERMILLION, Panel, finished, new_figure
-from boshnas.report.figures.panel import scores_of, shown, thinned, told
+from boshnas.report.plots.panel import (
+    BLUE,
+    DECISIONS,
+    LEVEL_SHAPES,
+    OUTLINE,
+    VERMILLION,
+    Panel,
+    finished,
+    new_figure,
+    scores_of,
+    shown,
+    thinned,
+    told,
+)
+from boshnas.report.words import number
 from boshnas.saved_run import Run
 from boshnas.trial import Decision, Trial
 
@@ -30,7 +44,7 @@ def size(run: Run) -> Panel:
     name, title = "size", "Score against parameters"
     trials = [trial for trial in finished(run.trials) if trial.params is not None]
     if not trials:
-        sentence = "No finished evaluation has a known number of parameters: older runs did not keep it."
+        sentence = "No finished evaluation has a known number of parameters."
         return Panel(name=name, title=title, finding=sentence)
     figure = new_figure("parameters", shown(run.score_name))
     points, thinning = thinned(trials)
@@ -67,8 +81,8 @@ def _shape(level: int) -> str:
     return LEVEL_SHAPES[(level - 1) % len(LEVEL_SHAPES)]
 
 
-def _add(figure: object, label: str, trials: Sequence[Trial], color: str, symbol: str, size: int = 8) -> None:
-    figure.add_scatter(  # type: ignore[attr-defined]
+def _add(figure: Any, label: str, trials: Sequence[Trial], color: str, symbol: str, size: int = 8) -> None:
+    figure.add_scatter(
         x=[trial.params for trial in trials],
         y=scores_of(trials),
         mode="markers",
@@ -85,5 +99,5 @@ def _finding(front: Sequence[Trial], num_trials: int, score_name: str) -> str:
         return f"Of {num_trials} sized candidates #{best.number} is both the best and the smallest: {best.params:,}."
     return (
         f"{len(front)} of {num_trials} candidates are on the Pareto front, from {smallest.params:,} parameters with "
-        f"{score_name} {smallest.score:.2f} to {best.params:,} with {best.score:.2f}."
+        f"{score_name} {number(smallest.score or 0.0)} to {best.params:,} with {number(best.score or 0.0)}."
     )

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from boshnas.report.facts import Facts, facts
-from boshnas.report.figures.panel import BLUE, GREY, VERMILLION, Panel, new_figure, readable_time, shown
+from boshnas.report.plots.panel import BLUE, GREY, VERMILLION, Panel, new_figure, shown
+from boshnas.report.words import readable_time
 from boshnas.saved_run import Run
 
 MAX_STAGES = 20
@@ -72,8 +73,8 @@ def failures(run: Run) -> Panel:
     return Panel(
         name=name,
         title=title,
-        finding=f"{num_final} of {len(run.trials)} evaluations failed for good, {num_retried} attempts were followed by "
-        f"another; the most frequent cause is: {found[0].cause}.",
+        finding=f"{num_final} of {len(run.trials)} evaluations failed for good, {num_retried} attempts were followed "
+        f"by another; the most frequent cause is: {found[0].cause}.",
         caption="The table below has the first message of each cause.",
         figure=figure,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from boshnas.report.words import number, parameters
 from boshnas.trial import Decision, Trial
 
 MAX_POINTS = 2_000
@@ -53,7 +54,14 @@ class Panel:
 def template(*, dark: bool) -> go.layout.Template:
     """What differs between the light look and the dark one; of a figure, all else is the same."""
     ink, grid, ground = ("#e6e6e6", "#3d444b", "#1b2127") if dark else ("#1f2328", "#d9dee3", "#ffffff")
-    axis = {"gridcolor": grid, "zerolinecolor": grid, "linecolor": GREY, "showline": True, "ticks": "outside"}
+    axis = {
+        "gridcolor": grid,
+        "zerolinecolor": grid,
+        "linecolor": GREY,
+        "showline": True,
+        "ticks": "outside",
+        "title": {"font": {"size": 13}},
+    }
     return go.layout.Template(
         layout={
             "font": {"color": ink, "family": "system-ui, sans-serif", "size": 13},
@@ -89,8 +97,8 @@ def shown(text: object, most: int = 60) -> str:
 
 def told(trial: Trial) -> str:
     """What the pointer shows of a trial."""
-    score = "" if trial.score is None else f"<br>score {trial.score:.2f}"
-    params = "" if trial.params is None else f"<br>{trial.params:,} parameters"
+    score = "" if trial.score is None else f"<br>score {number(trial.score)}"
+    params = "" if trial.params is None else f"<br>{parameters(trial.params)} parameters"
     level = f"level {trial.level}, " if trial.level else ""
     return f"#{trial.number} {shown(trial.id)}{score}{params}<br>{level}{trial.proposal.decision.value}"
 
@@ -128,15 +136,3 @@ def thinned(trials: Sequence[Trial], most: int = MAX_POINTS) -> tuple[list[Trial
     kept |= {others[place * len(others) // num_others] for place in range(num_others)}
     sentence = f" {most:,} of {len(trials):,} points are drawn: the best {most // 10:,}, and others at equal distances."
     return [trials[index] for index in sorted(kept)], sentence
-
-
-def readable_time(hours: float) -> tuple[float, str]:
-    """What hours are multiplied by so that a time is easy to read, and what they are then.
-
-    Example:
-        >>> readable_time(2.5), readable_time(0.1)
-        ((1.0, 'hours'), (60.0, 'minutes'))
-    """
-    if hours >= 1:
-        return 1.0, "hours"
-    return (60.0, "minutes") if hours >= 1 / 60 else (3600.0, "seconds")

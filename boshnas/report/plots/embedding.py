@@ -1,6 +1,7 @@
 """The measured candidates as a map: those with like choices lie close together."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,20 @@ from sklearn.decomposition import PCA
 
 from boshnas.columns import describe, typed
 from boshnas.features import encode
-from boshnas.report.figures.panel import GREY, LEVEL_SHAPES, OUTLINE, Panel, finished, new_figure, records, shown
-from boshnas.report.figures.panel import scores_of, thinned, told
+from boshnas.report.plots.panel import (
+    GREY,
+    LEVEL_SHAPES,
+    OUTLINE,
+    VERMILLION,
+    Panel,
+    finished,
+    new_figure,
+    records,
+    scores_of,
+    shown,
+    thinned,
+    told,
+)
 from boshnas.saved_run import Run
 from boshnas.trial import Trial
 
@@ -42,7 +55,8 @@ def embedding(run: Run) -> Panel:
     model = PCA(n_components=2, svd_solver="full")
     places = model.fit_transform(rows)
     shares = model.explained_variance_ratio_
-    figure = new_figure(*(f"axis {axis + 1} ({share:.0%} of the variance)" for axis, share in enumerate(shares)))
+    first, second = (f"axis {axis} ({share:.0%} of the variance)" for axis, share in enumerate(shares, start=1))
+    figure = new_figure(first, second)
     path = trials if len(trials) <= MAX_PATH else records(trials)
     _draw_path(figure, [trials.index(trial) for trial in path], places)
     _draw_levels(figure, trials, places, shown(run.score_name))
@@ -61,8 +75,8 @@ def embedding(run: Run) -> Panel:
     )
 
 
-def _draw_path(figure: object, order: Sequence[int], places: Rows) -> None:
-    figure.add_scatter(  # type: ignore[attr-defined]
+def _draw_path(figure: Any, order: Sequence[int], places: Rows) -> None:
+    figure.add_scatter(
         x=places[order, 0].tolist(),
         y=places[order, 1].tolist(),
         mode="lines",
@@ -73,30 +87,33 @@ def _draw_path(figure: object, order: Sequence[int], places: Rows) -> None:
     )
 
 
-def _draw_levels(figure: object, trials: Sequence[Trial], places: Rows, score_name: str) -> None:
+def _draw_levels(figure: Any, trials: Sequence[Trial], places: Rows, score_name: str) -> None:
     scores = np.array(scores_of(trials))
-    bounds = {"cmin": float(scores.min()), "cmax": float(scores.max()) if np.ptp(scores) else float(scores.min()) + 1}
-    levels = sorted({trial.level for trial in trials})
-    for level in levels:
+    low, high = float(scores.min()), float(scores.max())
+    bar = {"title": {"text": score_name}, "thickness": 12}
+    scale = {"colorscale": "Cividis", "cmin": low, "cmax": high if high > low else low + 1, "colorbar": bar}
+    for place, level in enumerate(sorted({trial.level for trial in trials})):
         chosen = [index for index, trial in enumerate(trials) if trial.level == level]
-        marker = {"color": scores[chosen].tolist(), "coloraxis": "coloraxis", "size": 10, "line": OUTLINE}
-        figure.add_scatter(  # type: ignore[attr-defined]
+        shape = {"symbol": LEVEL_SHAPES[(level - 1) % len(LEVEL_SHAPES)], "size": 10, "line": OUTLINE}
+        figure.add_scatter(
             x=places[chosen, 0].tolist(),
             y=places[chosen, 1].tolist(),
             mode="markers",
-            name=f"level {level}",
-            marker=marker | {"symbol": LEVEL_SHAPES[(level - 1) % len(LEVEL_SHAPES)]},
+            marker={"color": scores[chosen].tolist(), "showscale": place == 0} | shape | scale,
             text=[told(trials[index]) for index in chosen],
             hoverinfo="text",
+            legendgroup=f"level {level}",
+            showlegend=False,
         )
+        # In the legend a shape has no score, so no colour of the scale.
+        entry = {"name": f"level {level}", "legendgroup": f"level {level}", "marker": {"color": GREY} | shape}
+        figure.add_scatter(x=[None], y=[None], mode="markers", **entry)
     best = int(np.argmax(scores))
-    figure.add_scatter(  # type: ignore[attr-defined]
+    figure.add_scatter(
         x=[float(places[best, 0])],
         y=[float(places[best, 1])],
         mode="markers",
         name="best",
-        marker={"symbol": "circle-open", "size": 20, "color": "#D55E00", "line": {"width": 3}},
+        marker={"symbol": "circle-open", "size": 20, "color": VERMILLION, "line": {"width": 3}},
         hoverinfo="skip",
     )
-    bar = {"title": {"text": score_name}, "thickness": 12}
-    figure.update_layout(coloraxis={"colorscale": "Cividis", "colorbar": bar, **bounds})  # type: ignore[attr-defined]
