@@ -18,13 +18,13 @@ from boshnas.saved_run import Run
 from boshnas.trial import Trial
 
 MIN_TRIALS = 10
-MAX_TRIALS = 1_000
+MAX_TRIALS = 600
 MAX_BARS = 15
 MAX_LEVELS = 8
 ABSENT = "absent"
 _NUM_FOLDS = 5
-_NUM_REPEATS = 5
-_NUM_TREES = 60
+_NUM_REPEATS = 3
+_NUM_TREES = 40
 
 Values = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ def importances(table: pd.DataFrame, scores: Values) -> tuple[Values, float]:
     X, rng = np.concatenate(blocks, axis=1), np.random.default_rng(0)
     errors, shuffled = np.zeros(len(scores)), np.zeros((len(blocks), len(scores)))
     for train, test in KFold(_NUM_FOLDS, shuffle=True, random_state=0).split(X):
-        forest = RandomForestRegressor(_NUM_TREES, random_state=0, n_jobs=1).fit(X[train], scores[train])
+        forest = RandomForestRegressor(_NUM_TREES, max_features=1 / 3, random_state=0).fit(X[train], scores[train])
         errors[test] = (forest.predict(X[test]) - scores[test]) ** 2
         variants = np.tile(X[test], (len(blocks), _NUM_REPEATS, 1, 1))
         for place, end in enumerate(ends):

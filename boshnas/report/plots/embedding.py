@@ -90,7 +90,7 @@ def _draw_path(figure: Any, order: Sequence[int], places: Rows) -> None:
 def _draw_levels(figure: Any, trials: Sequence[Trial], places: Rows, score_name: str) -> None:
     scores = np.array(scores_of(trials))
     low, high = float(scores.min()), float(scores.max())
-    bar = {"title": {"text": score_name}, "thickness": 12}
+    bar = {"title": {"text": score_name, "side": "right"}, "thickness": 12}
     scale = {"colorscale": "Cividis", "cmin": low, "cmax": high if high > low else low + 1, "colorbar": bar}
     for place, level in enumerate(sorted({trial.level for trial in trials})):
         chosen = [index for index, trial in enumerate(trials) if trial.level == level]

@@ -90,9 +90,9 @@ def new_figure(x: str, y: str, height: int = HEIGHT) -> Any:
 
 
 def shown(text: object, most: int = 60) -> str:
-    """A text of the user's within a figure: plotly reads tags in it, so they are escaped; long ones are cut."""
+    """A text of the user's within a figure: plotly reads tags and formulas in it, so they are escaped; cut if long."""
     whole = " ".join(str(text).split())
-    return escape(whole if len(whole) <= most else f"{whole[: most - 1]}…", quote=False)
+    return escape(whole if len(whole) <= most else f"{whole[: most - 1]}…", quote=False).replace("$", "&#36;")
 
 
 def told(trial: Trial) -> str:

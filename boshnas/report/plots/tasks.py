@@ -12,6 +12,7 @@ from boshnas.saved_run import Run
 from boshnas.trial import Trial
 
 MAX_TASKS = 30
+_LONG_NAME = 8
 # The brighter half of cividis: black numbers can be read on all of it.
 _COLORS = [[0.0, "#fee838"], [0.5, "#c4b56c"], [1.0, "#8f8c78"]]
 
@@ -46,7 +47,13 @@ def tasks(run: Run) -> Panel:
         xgap=1,
         ygap=1,
     )
-    figure.update_xaxes(tickvals=columns, ticktext=[shown(task, 20) for task in drawn], showgrid=False, side="top")
+    figure.update_xaxes(
+        tickvals=columns,
+        ticktext=[shown(task, 20) for task in drawn],
+        tickangle=-90 if max(map(len, drawn)) > _LONG_NAME else None,
+        showgrid=False,
+        side="top",
+    )
     figure.update_yaxes(
         tickvals=rows, ticktext=[f"#{trial.number}" for trial in top], autorange="reversed", showgrid=False
     )

@@ -223,7 +223,7 @@ def test_large_runs_make_small_figures():
 
 
 def test_texts_of_the_user_are_no_tags():
-    assert shown("<b>\nx</b>") == "&lt;b&gt; x&lt;/b&gt;"
+    assert shown("<b>\n$x$</b>") == "&lt;b&gt; &#36;x&#36;&lt;/b&gt;"
     assert shown("a" * 80, 10) == "aaaaaaaaa…"
     heatmap = tasks(run_of([trial(0, 1.0, task_scores={"<a href=x>": 1.0})])).figure
     assert heatmap.layout.xaxis.ticktext == ("&lt;a href=x&gt;",)
