@@ -12,12 +12,14 @@ from boshnas.columns import describe, typed
 from boshnas.features import encode
 from boshnas.report.plots.panel import (
     GREY,
+    HEIGHT,
     LEVEL_SHAPES,
     OUTLINE,
-    VERMILLION,
+    VERMILION,
     Panel,
     finished,
     new_figure,
+    point_size,
     records,
     scores_of,
     shown,
@@ -29,6 +31,7 @@ from boshnas.trial import Trial
 
 MIN_POINTS = 3
 MAX_PATH = 100
+_BAR_HEIGHT = 40
 
 Rows = NDArray[np.float64]
 
@@ -57,9 +60,9 @@ def embedding(run: Run) -> Panel:
     shares = model.explained_variance_ratio_
     first, second = (f"axis {axis} ({share:.0%} of the variance)" for axis, share in enumerate(shares, start=1))
     figure = new_figure(first, second)
+    _draw_levels(figure, trials, places, shown(run.score_name, 20))
     path = trials if len(trials) <= MAX_PATH else records(trials)
     _draw_path(figure, [trials.index(trial) for trial in path], places)
-    _draw_levels(figure, trials, places, shown(run.score_name))
     scores = scores_of(trials)
     best = trials[int(np.argmax(scores))]
     say = "every proposal" if path is trials else "each new best"
@@ -81,8 +84,7 @@ def _draw_path(figure: Any, order: Sequence[int], places: Rows) -> None:
         y=places[order, 1].tolist(),
         mode="lines",
         name="path",
-        line={"color": GREY, "width": 1},
-        opacity=0.5,
+        line={"color": "rgba(128,128,128,0.6)", "width": 1},
         hoverinfo="skip",
     )
 
@@ -90,30 +92,35 @@ def _draw_path(figure: Any, order: Sequence[int], places: Rows) -> None:
 def _draw_levels(figure: Any, trials: Sequence[Trial], places: Rows, score_name: str) -> None:
     scores = np.array(scores_of(trials))
     low, high = float(scores.min()), float(scores.max())
-    bar = {"title": {"text": score_name, "side": "right"}, "thickness": 12}
+    # Below the axes: beside them it would leave a telephone's width to nothing else.
+    bar = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "thickness": 10, "len": 1.0}
+    bar |= {"tickprefix": f"{score_name} ", "showtickprefix": "first"}
     scale = {"colorscale": "Cividis", "cmin": low, "cmax": high if high > low else low + 1, "colorbar": bar}
+    ranked = np.argsort(scores, kind="stable")  # the best are drawn last, above the others
     for place, level in enumerate(sorted({trial.level for trial in trials})):
-        chosen = [index for index, trial in enumerate(trials) if trial.level == level]
-        shape = {"symbol": LEVEL_SHAPES[(level - 1) % len(LEVEL_SHAPES)], "size": 10, "line": OUTLINE}
+        chosen = [index for index in ranked if trials[index].level == level]
+        look = {"symbol": LEVEL_SHAPES[(level - 1) % len(LEVEL_SHAPES)], "size": point_size(len(trials)) + 1}
+        look["line"] = OUTLINE
         figure.add_scatter(
             x=places[chosen, 0].tolist(),
             y=places[chosen, 1].tolist(),
             mode="markers",
-            marker={"color": scores[chosen].tolist(), "showscale": place == 0} | shape | scale,
+            marker={"color": scores[chosen].tolist(), "showscale": place == 0} | look | scale,
             text=[told(trials[index]) for index in chosen],
             hoverinfo="text",
             legendgroup=f"level {level}",
             showlegend=False,
         )
         # In the legend a shape has no score, so no colour of the scale.
-        entry = {"name": f"level {level}", "legendgroup": f"level {level}", "marker": {"color": GREY} | shape}
+        entry = {"name": f"level {level}", "legendgroup": f"level {level}", "marker": {"color": GREY} | look}
         figure.add_scatter(x=[None], y=[None], mode="markers", **entry)
-    best = int(np.argmax(scores))
+    figure.update_layout(height=HEIGHT + _BAR_HEIGHT, margin={"b": _BAR_HEIGHT + 50})
+    best = int(ranked[-1])
     figure.add_scatter(
         x=[float(places[best, 0])],
         y=[float(places[best, 1])],
         mode="markers",
         name="best",
-        marker={"symbol": "circle-open", "size": 20, "color": VERMILLION, "line": {"width": 3}},
+        marker={"symbol": "circle-open", "size": 20, "color": VERMILION, "line": {"width": 3}},
         hoverinfo="skip",
     )

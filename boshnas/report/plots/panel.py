@@ -12,16 +12,17 @@ from boshnas.trial import Decision, Trial
 
 MAX_POINTS = 2_000
 HEIGHT = 420
+_FEW_POINTS = 200
 
 # Okabe and Ito's colours that stand out from white and from black alike; shapes say the same as colours.
-BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#B5638F", "#808080"
+BLUE, VERMILION, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#B5638F", "#808080"
 DECISIONS: dict[Decision, tuple[str, str]] = {
     Decision.RANDOM: (GREY, "circle"),
     Decision.OPTIMISE: (BLUE, "diamond"),
     Decision.UNCERTAINTY: (GREEN, "square"),
     Decision.DIVERSITY: (PURPLE, "triangle-up"),
-    Decision.REPLICATE: (VERMILLION, "x"),
-    Decision.BASELINE: (VERMILLION, "star"),
+    Decision.REPLICATE: (VERMILION, "x"),
+    Decision.BASELINE: (VERMILION, "star"),
 }
 """Colour and shape of each reason for an evaluation."""
 
@@ -87,6 +88,11 @@ def new_figure(x: str, y: str, height: int = HEIGHT) -> Any:
             "yaxis": {"title": {"text": y}, "automargin": True},
         }
     )
+
+
+def point_size(num_points: int) -> int:
+    """Of a marker, in pixels: many are small, so that they can be told apart."""
+    return 9 if num_points <= _FEW_POINTS else 6
 
 
 def shown(text: object, most: int = 60) -> str:

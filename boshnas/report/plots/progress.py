@@ -15,6 +15,7 @@ from boshnas.report.plots.panel import (
     Panel,
     finished,
     new_figure,
+    point_size,
     records,
     scores_of,
     shown,
@@ -93,7 +94,13 @@ def _draw(run: Run, trials: Sequence[Trial], places: Mapping[int, float], last: 
                 y=scores_of(chosen),
                 mode="markers",
                 name=decision.value,
-                marker={"color": color, "symbol": symbol, "size": 8, "opacity": 0.8, "line": OUTLINE},
+                marker={
+                    "color": color,
+                    "symbol": symbol,
+                    "size": point_size(len(points)),
+                    "opacity": 0.8,
+                    "line": OUTLINE,
+                },
                 text=list(map(told, chosen)),
                 hoverinfo="text",
             )

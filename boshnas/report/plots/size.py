@@ -9,10 +9,11 @@ from boshnas.report.plots.panel import (
     DECISIONS,
     LEVEL_SHAPES,
     OUTLINE,
-    VERMILLION,
+    VERMILION,
     Panel,
     finished,
     new_figure,
+    point_size,
     scores_of,
     shown,
     thinned,
@@ -49,7 +50,8 @@ def size(run: Run) -> Panel:
     figure = new_figure("parameters", shown(run.score_name))
     points, thinning = thinned(trials)
     for level in sorted({trial.level for trial in points}):
-        _add(figure, f"level {level}", [t for t in points if t.level == level], BLUE, _shape(level))
+        chosen = [trial for trial in points if trial.level == level]
+        _add(figure, f"level {level}", chosen, BLUE, _shape(level), point_size(len(points)))
     names = baseline_names(run)
     for trial in run.trials:
         if trial.proposal.decision is Decision.BASELINE and trial.score is not None and trial.params is not None:
@@ -61,7 +63,7 @@ def size(run: Run) -> Panel:
         y=scores_of(front),
         mode="lines",
         name="Pareto front",
-        line={"color": VERMILLION, "shape": "hv", "width": 2},
+        line={"color": VERMILION, "shape": "hv", "width": 2},
         hoverinfo="skip",
     )
     sizes = [trial.params or 0 for trial in trials]
@@ -81,7 +83,7 @@ def _shape(level: int) -> str:
     return LEVEL_SHAPES[(level - 1) % len(LEVEL_SHAPES)]
 
 
-def _add(figure: Any, label: str, trials: Sequence[Trial], color: str, symbol: str, size: int = 8) -> None:
+def _add(figure: Any, label: str, trials: Sequence[Trial], color: str, symbol: str, size: int) -> None:
     figure.add_scatter(
         x=[trial.params for trial in trials],
         y=scores_of(trials),

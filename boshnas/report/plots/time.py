@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from boshnas.report.facts import Facts, facts
-from boshnas.report.plots.panel import BLUE, GREY, VERMILLION, Panel, new_figure, shown
+from boshnas.report.plots.panel import BLUE, GREY, VERMILION, Panel, new_figure, shown
 from boshnas.report.words import readable_time
 from boshnas.saved_run import Run
 
@@ -57,7 +57,7 @@ def failures(run: Run) -> Panel:
         return Panel(name=name, title=title, finding="No evaluation has failed.")
     figure = _bars("number", [cause.cause for cause in found])
     for label, numbers, color, pattern in (
-        ("failed for good", [cause.num_final for cause in found], VERMILLION, ""),
+        ("failed for good", [cause.num_final for cause in found], VERMILION, ""),
         ("tried again", [cause.num_retried for cause in found], BLUE, "/"),
     ):
         figure.add_bar(
