@@ -1,0 +1,143 @@
+"""Which choices of an architecture tell a good score from a bad one.
+
+Symbols: n finished trials, d choices.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.model_selection import KFold
+
+from boshnas.report.plots.panel import BLUE, GREY, HEIGHT, Panel, finished, new_figure, scores_of, shown
+from boshnas.report.words import number
+from boshnas.saved_run import Run
+from boshnas.trial import Trial
+
+MIN_TRIALS = 10
+MAX_TRIALS = 600
+MAX_BARS = 15
+MAX_LEVELS = 8
+ABSENT = "absent"
+_NUM_FOLDS = 5
+_NUM_REPEATS = 3
+_NUM_TREES = 40
+
+Values = NDArray[np.float64]
+
+
+def choice_table(trials: Sequence[Trial]) -> pd.DataFrame:
+    """Choices as texts, shape (n, d), `absent` where a trial has none; those that never differ are left out."""
+    frame = pd.DataFrame([dict(trial.parameters) for trial in trials], dtype=object)
+    frame = frame.map(lambda value: ABSENT if pd.isna(value) else str(value))
+    return frame.loc[:, frame.nunique() > 1]
+
+
+def importances(table: pd.DataFrame, scores: Values) -> tuple[Values, float]:
+    """How much of the variance of the scores a forest no longer explains once a choice is shuffled.
+
+    Forests are fitted on four fifths of the trials and asked for the last fifth, in turn; the columns of one choice
+    are shuffled together.
+
+    Args:
+        table: Choices as texts, shape (n, d).
+        scores: Shape (n,), not all equal.
+
+    Returns:
+        Mean fall of R², shape (d,), and R² itself, both on trials that were not fitted.
+    """
+    scores = scores / np.abs(scores).max()  # squares of the largest floats are infinite
+    blocks = [pd.get_dummies(table[name]).to_numpy(np.float64) for name in table.columns]
+    ends = np.cumsum([block.shape[1] for block in blocks])
+    X, rng = np.concatenate(blocks, axis=1), np.random.default_rng(0)
+    errors, shuffled = np.zeros(len(scores)), np.zeros((len(blocks), len(scores)))
+    for train, test in KFold(_NUM_FOLDS, shuffle=True, random_state=0).split(X):
+        forest = RandomForestRegressor(_NUM_TREES, max_features=1 / 3, random_state=0).fit(X[train], scores[train])
+        errors[test] = (forest.predict(X[test]) - scores[test]) ** 2
+        variants = np.tile(X[test], (len(blocks), _NUM_REPEATS, 1, 1))
+        for place, end in enumerate(ends):
+            begin = end - blocks[place].shape[1]
+            for repeat in range(_NUM_REPEATS):
+                variants[place, repeat, :, begin:end] = X[rng.permutation(test), begin:end]
+        asked = forest.predict(variants.reshape(-1, X.shape[1])).reshape(len(blocks), _NUM_REPEATS, len(test))
+        shuffled[:, test] = ((asked - scores[test]) ** 2).mean(axis=1)
+    total = scores.var()
+    return (shuffled.mean(axis=1) - errors.mean()) / total, 1 - errors.mean() / total
+
+
+def choices(run: Run) -> Panel:
+    """Importance of each choice, by grouped permutation of random forests."""
+    name, title = "choices", "Which choices matter"
+    known = [trial for trial in finished(run.trials) if trial.parameters]
+    if len(known) < MIN_TRIALS:
+        sentence = f"It needs at least {MIN_TRIALS} finished evaluations with their choices; there are {len(known)}."
+        return Panel(name=name, title=title, finding=sentence)
+    trials = _spread(known)
+    table, scores = choice_table(trials), np.array(scores_of(trials))
+    if table.empty or np.ptp(scores) == 0:
+        what = "choices" if table.empty else "scores"
+        return Panel(name=name, title=title, finding=f"All measured {what} are equal, so no choice can matter.")
+    values, explained = importances(table, scores)
+    if explained <= 0:
+        sentence = (
+            f"A random forest foresees the scores of {len(trials)} evaluations no better than their mean does: nothing "
+            "can be said of single choices yet."
+        )
+        return Panel(name=name, title=title, finding=sentence)
+    order = np.argsort(-values, kind="stable")[:MAX_BARS]
+    names = [str(table.columns[place]) for place in order]
+    bars = [max(0.0, float(values[place])) for place in order]
+    figure = new_figure("loss of R²", "", max(HEIGHT, 110 + 24 * len(names)))
+    figure.add_bar(
+        x=bars,
+        y=list(range(len(names))),
+        orientation="h",
+        marker={"color": BLUE, "line": {"color": GREY, "width": 1}},
+        text=[_told(table[choice], scores) for choice in names],
+        textposition="none",
+        customdata=[shown(choice) for choice in names],
+        hovertemplate="%{customdata}: %{x:.3f}<br>%{text}<extra></extra>",
+    )
+    figure.update_xaxes(nticks=4)
+    ticks = [shown(choice, 28) for choice in names]
+    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=ticks, autorange="reversed", showgrid=False)
+    return Panel(
+        name=name,
+        title=title,
+        finding=_finding(names, table, scores),
+        caption=f"Random forests of {_NUM_TREES} trees on the choices (a layer that is absent is a choice of its own), "
+        f"fitted on four fifths of {len(trials)} finished evaluations and asked for the last fifth in turn: they "
+        f"explain {explained:.0%} of the variance there. A bar is what they lose when one choice is shuffled among "
+        "those evaluations. Choices that go together share their importance.",
+        figure=figure,
+    )
+
+
+def _spread(trials: Sequence[Trial]) -> list[Trial]:
+    """So many trials at equal distances: the best alone would be no fair sample."""
+    num = min(len(trials), MAX_TRIALS)
+    return [trials[place * len(trials) // num] for place in range(num)]
+
+
+def _means(values: pd.Series, scores: Values) -> pd.Series:
+    """Mean score of each value of a choice, best first."""
+    return pd.Series(scores, values.index).groupby(values).mean().sort_values(ascending=False, kind="stable")
+
+
+def _told(values: pd.Series, scores: Values) -> str:
+    counts = Counter(values)
+    lines = [
+        f"{shown(level, 24)}: mean {number(mean)} of {counts[level]}" for level, mean in _means(values, scores).items()
+    ]
+    return "<br>".join(lines[:MAX_LEVELS])
+
+
+def _finding(names: Sequence[str], table: pd.DataFrame, scores: Values) -> str:
+    means = _means(table[names[0]], scores)
+    return (
+        f"{names[0]} matters most: {means.index[0]} has a mean score of {number(means.iloc[0])}, {means.index[-1]} of "
+        f"{number(means.iloc[-1])}."
+    )

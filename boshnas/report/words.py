@@ -1,0 +1,44 @@
+"""Numbers and times as a person reads them."""
+
+_LARGE = 1e6
+
+
+def number(value: float) -> str:
+    """A score, whatever its unit: two decimals for percents, four for shares.
+
+    Example:
+        >>> number(81.234), number(0.81234), number(-2.5e7)
+        ('81.23', '0.8123', '-2.5e+07')
+    """
+    if abs(value) >= _LARGE:
+        return f"{value:.4g}"
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.4f}"
+
+
+def parameters(params: int | None) -> str:
+    """A number of weights, or that it is not known."""
+    return "not known" if params is None else f"{params:,}"
+
+
+def readable_time(hours: float) -> tuple[float, str]:
+    """What hours are multiplied by so that a time is easy to read, and what they are then.
+
+    Example:
+        >>> readable_time(2.5), readable_time(0.1)
+        ((1.0, 'hours'), (60.0, 'minutes'))
+    """
+    if hours >= 1:
+        return 1.0, "hours"
+    return (60.0, "minutes") if hours >= 1 / 60 else (3600.0, "seconds")
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that fits.
+
+    Example:
+        >>> duration(42.0), duration(600.0), duration(9000.0)
+        ('42 seconds', '10 minutes', '2.5 hours')
+    """
+    scale, unit = readable_time(seconds / 3600)
+    value = scale * seconds / 3600
+    return f"{value:.3g} {unit}" if value < 1000 else f"{value:,.0f} {unit}"

@@ -1,0 +1,43 @@
+"""A report as a file that is whole or not there."""
+
+from pathlib import Path
+
+from boshnas.errors import InputError
+from boshnas.job import write_json
+from boshnas.report.facts import facts
+from boshnas.report.page import page
+from boshnas.report.plots import panels
+from boshnas.report.target import Format, check_target
+from boshnas.report.texts import as_json, as_markdown
+from boshnas.saved_run import Run
+
+
+def report_text(run: Run, format: Format) -> str:
+    """A run's report; CSV has one row a trial, the others the same facts."""
+    if format is Format.CSV:
+        return run.to_pandas().to_csv(index=False)
+    known, drawn = facts(run), panels(run)
+    if format is Format.JSON:
+        return as_json(known, drawn)
+    return as_markdown(known, drawn) if format is Format.MD else page(known, drawn, run.folder)
+
+
+def write_report(run: Run, target: Path, format: Format = Format.HTML) -> None:
+    """Write a run's report; what was there before stays until the new one is whole.
+
+    Args:
+        run: As it is now; it may still be going on.
+        target: File; its folder must exist.
+        format: What to write.
+
+    Raises:
+        InputError: If the file cannot be written.
+    """
+    check_target(target)
+    content = report_text(run, format)
+    try:
+        write_json(target, content)
+    except OSError as error:
+        raise InputError(
+            f"--out: {str(target)!r} cannot be written ({error.strerror}). Make room, or give another file."
+        ) from None
