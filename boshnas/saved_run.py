@@ -47,15 +47,15 @@ class Run:
     Attributes:
         folder: Of the run.
         identity: What makes it this run: space, seed, options, versions.
-        score_name: What the objective is called.
         trials: All, in the order of proposal.
+        score_name: What the objective is called.
         times: When each began and, where it has, ended, by its number, in local time of the search's machine.
     """
 
     folder: Path
     identity: Mapping[str, JsonValue]
-    score_name: str
     trials: Sequence[Trial]
+    score_name: str = "score"
     times: Mapping[int, Times] = field(default_factory=dict)
 
     @classmethod

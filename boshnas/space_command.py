@@ -27,6 +27,8 @@ from boshnas.forecast import forecast
 from boshnas.interruption import Interruption
 from boshnas.loop import INTERRUPTED, OUT_OF_TIME
 from boshnas.ranking import best_trial, results_of
+from boshnas.report.write import write_report
+from boshnas.saved_run import Run
 from boshnas.store import Database, Store, UnavailableError, check_database, place
 from boshnas.trial import Decision, Status, Trial
 from boshnas.view import LiveView, PlainView, QuietView, told
@@ -36,6 +38,7 @@ from finetune.data import DEMO
 NUM_SHOWN = 5
 PLAIN_WIDTH = 120
 EXPORT_FOLDER = "best"
+REPORT_FILE = "report.html"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +181,9 @@ def _conclude(
     if stopped is not None:
         Console(stderr=True).print(f"Stopped early: {stopped}.", highlight=False)
     exported = _export_best(campaign, folder, trials, output.database, console)
+    report = _report(folder, output.database, console)
     summary = _summary(campaign, trials, str(store.location), exported, time.monotonic() - start)
+    summary["report"] = str(report) if report else None
     results = Console(stderr=output.as_json, quiet=output.quiet and output.as_json)
     if not results.is_terminal:
         results.width = PLAIN_WIDTH
@@ -186,6 +191,18 @@ def _conclude(
     if output.as_json:
         sys.stdout.write(json.dumps(summary) + "\n")
     return 0 if best_trial(trials) is not None and stopped in (None, OUT_OF_TIME) else 1
+
+
+def _report(folder: Path, database: Database | None, console: Console) -> Path | None:
+    """Write the report; a search is good without it."""
+    target = folder / REPORT_FILE
+    try:
+        with told("writing the report", console):
+            write_report(Run.open(folder, database), target)
+    except InputError as error:
+        sys.stderr.write(f"The report is not written: {error}\n")
+        return None
+    return target
 
 
 def _announce(campaign: Campaign, console: Console) -> None:
@@ -322,4 +339,5 @@ def _print_results(campaign: Campaign, trials: Sequence[Trial], summary: dict[st
     failed = f", {summary['num_failed']} failed" if summary["num_failed"] else ""
     console.print(f"{summary['num_evaluated']} evaluated{failed}, {summary['elapsed_s']} s", highlight=False)
     console.print(f"model: {summary['export_dir'] or 'none'}", highlight=False, soft_wrap=True)
+    console.print(f"report: {summary['report'] or 'none'}", highlight=False, soft_wrap=True)
     console.print(f"store: {summary['store']}", highlight=False, soft_wrap=True)

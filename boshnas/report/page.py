@@ -13,10 +13,10 @@ from plotly.offline import get_plotlyjs
 from boshnas.report.facts import Facts
 from boshnas.report.plots import Panel, template
 from boshnas.report.rows import TOP_HEADER, best_rows, failure_rows, plain, summary, top_rows
+from boshnas.saved_run import PICTURE_FILE
 from boshnas.trial import Status
 from boshnas.version import VERSION
 
-DRAWING_FILE = "architecture.svg"
 MAX_DRAWING_BYTES = 1_000_000
 _ASSETS = files("boshnas.report") / "assets"
 # Says to the browser what is promised to the reader: whatever a text of the run holds, nothing is fetched.
@@ -128,7 +128,7 @@ def _best(known: Facts, folder: Path) -> str:
 def _drawing(folder: Path, id_: str) -> str:
     """The architecture's drawing as an image, in which no script runs and nothing is fetched; else nothing."""
     try:
-        content = (folder / DRAWING_FILE).read_bytes()
+        content = (folder / PICTURE_FILE).read_bytes()
     except OSError:
         return ""
     if not content or len(content) > MAX_DRAWING_BYTES:

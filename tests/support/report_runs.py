@@ -14,7 +14,6 @@ BEGIN = datetime(2026, 1, 2, 3, 4, 5)
 IDENTITY = {
     "space": "flexibert_mini",
     "seed": 7,
-    "score_name": "GLUE score",
     "baselines": ["bert_mini"],
     "options": {"budget": 60, "executor": "local", "executor_config": None, "data": "demo"},
     "versions": {"torch": "2.6.0"},
@@ -37,14 +36,19 @@ def failed(
     return trial(number, status=status, error=error, attempts=attempts)
 
 
-def run_of(trials: Sequence[Trial], folder: Path = Path("runs/mini"), identity: Mapping[str, Any] = IDENTITY) -> Run:
+def run_of(
+    trials: Sequence[Trial],
+    folder: Path = Path("runs/mini"),
+    identity: Mapping[str, Any] = IDENTITY,
+    score_name: str = "GLUE score",
+) -> Run:
     """A run in which each trial begins ten minutes after the one before and takes half an hour."""
     begins = [BEGIN + timedelta(minutes=10 * one.number) for one in trials]
     times = {
         one.number: (begin, None if one.status is Status.RUNNING else begin + timedelta(minutes=30))
         for one, begin in zip(trials, begins, strict=True)
     }
-    return Run(folder=folder, identity=identity, trials=trials, times=times)
+    return Run(folder=folder, identity=identity, trials=trials, score_name=score_name, times=times)
 
 
 def made_trials(num_trials: int, tasks: Sequence[str] = ("cola", "mrpc"), seed: int = 0) -> list[Trial]:

@@ -101,7 +101,6 @@ def test_failures_by_cause():
 def test_a_run_of_an_older_package_lacks_options_and_versions():
     known = facts(run_of([trial(0, 70.0)], identity={"space": "flexibert_mini"}))
     assert (known.settings, known.versions, known.seed) == ({"space": "flexibert_mini"}, {}, None)
-    assert known.score_name == "score"
 
 
 def test_settings_are_the_options_and_what_else_belongs_to_the_run():

@@ -94,13 +94,12 @@ def test_the_figures_are_those_of_the_page(whole: Page):
 
 def test_texts_of_the_user_stay_texts():
     identity = IDENTITY | {
-        "score_name": NASTY,
         "baselines": [NASTY],
         "options": {"data": f"</script>{NASTY}"},
         "versions": {NASTY: NASTY},
     }
     trials = [*made_trials(40, [NASTY, "</script><img src=x onerror=alert(1)>"]), failed(40, error=NASTY)]
-    run = run_of(trials, Path(f"runs/{NASTY.replace('/', '')}"), identity)
+    run = run_of(trials, Path(f"runs/{NASTY.replace('/', '')}"), identity, NASTY)
     text = report_text(run, Format.HTML)
     assert NASTY not in text
     page = Page(text)
