@@ -86,7 +86,10 @@ def _tables(folder: Path, sentences: Sequence[str]) -> None:
     for name in ("reviews.csv", "new.csv"):
         pd.DataFrame(reviews).to_csv(folder / name, index=False)
     pd.DataFrame({"article": bodies, "summary": titles}).to_csv(folder / "news.csv", index=False)
-    _lines(folder / "facts.jsonl", [{"question": body, "answer": title} for body, title in zip(bodies, titles, strict=True)])
+    _lines(
+        folder / "facts.jsonl",
+        [{"question": body, "answer": title} for body, title in zip(bodies, titles, strict=True)],
+    )
     answers = [{"text": title, "answer_start": 0} for title in titles]
     asked = [
         {"id": str(number), "question": body, "answers": [answer], "is_impossible": False}
@@ -108,5 +111,7 @@ def _checkpoints(folder: Path, sentences: Sequence[str]) -> None:
     (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]))
     bert = BertTokenizerFast(vocab=str(folder / "vocab.txt"))
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-    BertForMaskedLM(BertConfig(vocab_size=len(bert), max_position_embeddings=64, **sizes)).save_pretrained(folder / "bert")
+    BertForMaskedLM(BertConfig(vocab_size=len(bert), max_position_embeddings=64, **sizes)).save_pretrained(
+        folder / "bert"
+    )
     bert.save_pretrained(folder / "bert")

@@ -47,14 +47,11 @@ def is_not_ours(text: str) -> bool:
 
 def shrunk(module: str, rest: Sequence[str]) -> list[str]:
     """The arguments with what makes them cheap."""
-    for program, extra in SHRUNK.items():
-        name, _, flag = program.partition(" ")
-        if name == module and (not flag or flag in rest):
-            break
-    else:
-        raise AssertionError(f"{module} {shlex.join(rest)}: stands in no table of shown_budgets")
+    programs = [program.partition(" ") for program in SHRUNK]
+    fitting = ["".join(parts) for parts in programs if parts[0] == module and (not parts[2] or parts[2] in rest)]
+    assert fitting, f"{module} {shlex.join(rest)}: stands in no table of shown_budgets"
     words = [word for given in rest for word in INSTEAD.get(given, (given,))]
-    words += extra
+    words += SHRUNK[fitting[0]]
     if module == "finetune" and "--data" not in words and ("--task_name" in words or "glue" in words):
         words += ["--data", "my-glue"]
     if module == "boshnas.run" and "glue" in words:
@@ -89,10 +86,12 @@ def run(words: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", [module, *rest])
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")  # it was imported before
+        code: object = 0
         try:
             runpy.run_module(module, run_name="__main__", alter_sys=False)
         except SystemExit as end:
-            assert end.code in (0, None), f"{module} {shlex.join(rest)}: exit code {end.code}"
+            code = end.code
+    assert not code, f"{module} {shlex.join(rest)}: exit code {code}"
 
 
 def parsed(words: Sequence[str]) -> None:
@@ -118,7 +117,9 @@ def do_block(block: Block, names: dict[str, Any], do: Callable[[Sequence[str]], 
         exec(compile(text, f"{block.page}:{block.line}", "exec"), names)
 
 
-@pytest.mark.parametrize("page", [page if page in FAST else pytest.param(page, marks=pytest.mark.slow) for page in WITH_CODE])
+@pytest.mark.parametrize(
+    "page", [page if page in FAST else pytest.param(page, marks=pytest.mark.slow) for page in WITH_CODE]
+)
 def test_what_a_page_shows_runs(page: str, place: Path, monkeypatch: pytest.MonkeyPatch):
     for text in TAKEN_FOR_GRANTED.get(page, ()):
         run(shlex.split(text), monkeypatch)

@@ -61,7 +61,10 @@ def blocks() -> tuple[Block, ...]:
 def commands() -> tuple[Shown, ...]:
     """Every command of a block of shell."""
     return tuple(
-        Shown(block.page, block.line, words) for block in blocks() if block.language == "sh" for words in words_of(block)
+        Shown(block.page, block.line, words)
+        for block in blocks()
+        if block.language == "sh"
+        for words in words_of(block)
     )
 
 
@@ -82,6 +85,8 @@ def files() -> dict[str, str]:
     """Files that pages show whole, between `<!-- NAME -->` and `<!-- end -->`, by name."""
     found = {}
     for path in PAGES:
-        for match in re.finditer(r"<!-- (\S+\.\S+) -->\n```\w+\n(.*?)```\n<!-- end -->", path.read_text("utf-8"), re.DOTALL):
+        for match in re.finditer(
+            r"<!-- (\S+\.\S+) -->\n```\w+\n(.*?)```\n<!-- end -->", path.read_text("utf-8"), re.DOTALL
+        ):
             found[match[1]] = match[2]
     return found

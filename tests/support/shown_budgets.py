@@ -4,9 +4,12 @@ A command of a program that stands in none of these tables fails the tests.
 """
 
 from collections.abc import Sequence
+from shlex import split
 
-_SEARCH = "--budget 3 --initial 2 --pretrain-steps 2 --finetune-steps 2 --tasks cola --parallel 2".split()
-_TRAIN = "--max_steps 1 --num_runs 2 --max_train_samples 16 --max_eval_samples 16 --per_device_train_batch_size 4".split()
+_SEARCH = split("--budget 3 --initial 2 --pretrain-steps 2 --finetune-steps 2 --tasks cola --parallel 2")
+_TRAIN = split(
+    "--max_steps 1 --num_runs 2 --max_train_samples 16 --max_eval_samples 16 --per_device_train_batch_size 4"
+)
 
 # Words that are added to the commands of a program, of which the first line counts that fits.
 SHRUNK: dict[str, Sequence[str]] = {
@@ -22,7 +25,7 @@ SHRUNK: dict[str, Sequence[str]] = {
     "boshnas.doctor": (),
     "design_space": (),
     "design_space.model": (),
-    "pretrain": "--max_steps 2 --max_seq_length 32 --per_device_train_batch_size 4 --vocab_size 400".split(),
+    "pretrain": split("--max_steps 2 --max_seq_length 32 --per_device_train_batch_size 4 --vocab_size 400"),
     "finetune compare": (),
     "finetune memory": (),
     "finetune merge": (),
