@@ -23,6 +23,7 @@ SHRUNK: dict[str, Sequence[str]] = {
     "boshnas.export": (),
     "boshnas.report": (),
     "boshnas.doctor": (),
+    "boshnas.show": (),
     "design_space": (),
     "design_space.model": (),
     "pretrain": split("--max_steps 2 --max_seq_length 32 --per_device_train_batch_size 4 --vocab_size 400"),
@@ -90,6 +91,7 @@ TAKEN_FOR_GRANTED: dict[str, Sequence[str]] = {
 
 # Parsed, not run: what they need is not there.
 ONLY_PARSED: dict[str, str] = {
+    "boshnas dashboard runs/mini": "it serves until it is stopped",
     "boshnas doctor --executor slurm --executor-config slurm.yaml --out runs/mini": "SLURM",
     "boshnas run --space flexibert_mini --data glue --budget 60 --executor slurm --executor-config slurm.yaml "
     "--out runs/mini": "SLURM",
@@ -100,7 +102,7 @@ ONLY_PARSED: dict[str, str] = {
 }
 
 # Passed over where they are not installed yet.
-LATER = ("boshnas.report",)
+LATER = ("boshnas.dashboard", "boshnas.report", "boshnas.show")
 
 # Neither: programs of others, whose first words these are, and what runs them.
 NOT_OURS: dict[str, str] = {
