@@ -29,7 +29,7 @@ from boshnas import Run
 from finetune.commands.task import parse as parse_finetune
 
 FAST = {"docs/own-table.md", "docs/design-space.md", "docs/benchmarks.md", "docs/contributing.md"}
-FAST |= {"docs/slurm.md", "docs/ray.md"}
+FAST |= {"docs/slurm.md", "docs/ray.md", "docs/model.md", "docs/pretraining.md"}
 WITH_CODE = sorted({block.page for block in blocks() if block.language in ("sh", "python")})
 
 

@@ -5,6 +5,7 @@ import doctest
 import importlib
 import inspect
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,15 @@ def test_links_and_anchors_of_a_page_lead_somewhere(path: Path):
 def _anchors(path: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_figure_of_the_ablation_is_drawn_from_its_result():
+    figures = runpy.run_path(str(ROOT / "docs" / "figures.py"))
+    assert figures["ablation"]() == figures["FIGURE"].read_text("utf-8"), "run: python docs/figures.py"
+    first, second = figures["tables"](figures["ABLATION"].read_text("utf-8"))
+    assert [len(first), len(second)] == [5, 3]
+    assert first[1].name == "networks only"
+    assert figures["FIGURE"].read_text("utf-8").count("<circle") == 5
 
 
 def test_figures_of_the_ablation_are_those_of_its_result():

@@ -15,7 +15,7 @@ _TRAIN = split(
 SHRUNK: dict[str, Sequence[str]] = {
     "boshnas.run --resume": (),
     "boshnas.run --evaluator": ("--budget", "3", "--parallel", "2"),
-    "boshnas.run --space": (*_SEARCH, "--baselines", "none"),
+    "boshnas.run --space": (*_SEARCH, "--recipe", "short.yaml", "--baselines", "none"),
     "boshnas.run --suggest": (),
     "boshnas.run --table": ("--budget", "12"),
     "boshnas.bench": ("--seeds", "1", "--budget", "12"),
