@@ -37,11 +37,12 @@ SHRUNK: dict[str, Sequence[str]] = {
     "finetune": _TRAIN,
 }
 
-# What stands for a checkpoint or data of the hub, or for what the reader is to fill in.
+# What stands for a checkpoint or data of the hub, for what a GPU alone does, or for what the reader is to fill in.
 INSTEAD: dict[str, Sequence[str]] = {
     "google-bert/bert-base-uncased": ("bert",),
     "google-t5/t5-small": ("t5",),
     "google-t5/t5-large": ("t5",),
+    "--bf16": ("--bf16", "--use_cpu"),
     "DIR": ("my-glue",),
     "DIR_OR_NAME": ("tiny",),
     "…": ("--model_name_or_path", "tiny", "--task_name", "mrpc", "--data", "my-glue"),
