@@ -15,7 +15,7 @@ from boshnas.trial import Decision
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """How candidates are chosen once the random start is over; `docs/search.md` says how the defaults were.
+    """How candidates are chosen once the random start is over; `docs/how-boshnas-works.md` says how the defaults were.
 
     Attributes:
         acquisition: What is maximised: log_ei, log_noisy_ei, log_pi, ucb or thompson.

@@ -16,7 +16,9 @@ from boshnas.errors import InputError
 from boshnas.job import read_model, write_model
 
 STORE_FILE = "store.db"
+"""Of a run's folder, where its store is a file."""
 STORAGE_FILE = "storage.json"
+"""Of a run's folder: where its store lies, if that is a database."""
 OPTION = "--storage"
 VARIABLE = "BOSHNAS_STORAGE"
 _FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
@@ -71,6 +73,7 @@ class PostgresStudy:
 
 
 Location = Path | PostgresStudy
+"""A file, or a study in a database."""
 
 
 class StorageFile(BaseModel):

@@ -15,6 +15,7 @@ from boshnas.store.location import Location
 from boshnas.store.sqlite import back_up
 
 SCHEMA_NUMBER = 2
+"""Of the stores that are written now; older ones are updated, newer ones refused."""
 SCHEMA_ATTRIBUTE = "schema_number"
 
 _logger = logging.getLogger(__name__)

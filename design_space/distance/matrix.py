@@ -22,7 +22,9 @@ from design_space.progress import Report
 from design_space.space import DesignSpace
 
 Kind = Literal["ged", "wl", "naive"]
+"""Graph edits, Weisfeiler-Lehman features, or flat choices."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
+"""All of them."""
 MAX_GRAPHS = 50_000  # 10 GB as float32
 _VERSION = 1  # of the numbers: another one where the same input gives others
 _BLOCK = 1024

@@ -26,6 +26,7 @@ from design_space.neighbors import overlap
 __all__ = ["Mode", "Transfer", "overlap", "transfer"]
 
 Mode = Literal["ordered", "random_projection"]
+"""How weights of another size are taken: their leading block, or projected."""
 
 _Axes = tuple[tuple[str, int], ...]  # kind and size
 _PROJECTED = ("stream", "inner", "channel")

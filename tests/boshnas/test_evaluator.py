@@ -2,12 +2,12 @@
 
 import json
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from shown import files
 
 from boshnas.campaign import check
 from boshnas.campaign_settings import CampaignSettings
@@ -17,7 +17,6 @@ from boshnas.store import Store, place
 from boshnas.trial import Status
 from design_space.model import FlexiBertForMaskedLM
 
-DOCS = Path(__file__).parents[2] / "docs" / "running.md"
 CRASHES_ONCE = """
 import json, pathlib, sys
 path = pathlib.Path(sys.argv[1])
@@ -63,9 +62,7 @@ def searched(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) ->
 
 
 def test_the_evaluator_of_the_documentation_drives_a_search(tiny: Path, capsys: pytest.CaptureFixture[str]):
-    shown = re.search(r"<!-- evaluator -->\n```python\n(.*?)```\n<!-- end -->", DOCS.read_text(), re.DOTALL)
-    assert shown is not None
-    (tiny / "train.py").write_text(shown[1])
+    (tiny / "train.py").write_text(files()["train.py"])
     found = searched(tiny, capsys)
     assert (found["num_evaluated"], found["num_failed"], found["export_dir"], found["data"]) == (4, 0, None, None)
     with Store.open(place(tiny / "run", None), read_only=True) as store:

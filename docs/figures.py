@@ -1,0 +1,67 @@
+"""Draws the figures of these pages from the results of the benchmarks: `python docs/figures.py`."""
+
+import re
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+DOCS = Path(__file__).parent
+ABLATION = DOCS.parent / "benchmarks" / "results" / "ablation.md"
+FIGURE = DOCS / "assets" / "ablation.svg"
+
+_LEFT, _WIDTH, _HEIGHT, _ROW, _TOP = 230, 420, 40, 30, 40
+_STYLE = "font: 15px sans-serif; fill: #808080"  # grey is read on white and on black
+
+
+class Row(NamedTuple):
+    """A search, and its regret under each heading: mean and standard error."""
+
+    name: str
+    values: list[tuple[float, float]]
+
+
+def tables(text: str) -> list[list[Row]]:
+    """The tables of a result whose cells are `mean ± error`."""
+    found: list[list[Row]] = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        values = [(float(mean), float(error)) for mean, error in re.findall(r"([\d.]+) ± ([\d.]+)", line)]
+        if line.startswith("| search"):
+            found.append([])
+        elif values:
+            found[-1].append(Row(cells[0], values))
+    return found
+
+
+def dots(rows: list[Row], column: int, title: str) -> str:
+    """An SVG with a dot a row, its standard error as a line; the dashed line is the first row's mean."""
+    high = max(sum(row.values[column]) for row in rows) * 1.05
+    end = _TOP + _ROW * len(rows)
+    base = _LEFT + _WIDTH * rows[0].values[column][0] / high
+    parts = [
+        f'<text x="{_LEFT}" y="20" style="{_STYLE}">{escape(title)}</text>',
+        f'<path d="M{base:.1f} {_TOP}V{end}" stroke="#808080" stroke-dasharray="4 4"/>',
+        f'<path d="M{_LEFT} {end}h{_WIDTH}" stroke="#808080"/>',
+    ]
+    for number, row in enumerate(rows):
+        mean, error = row.values[column]
+        y, x, width = _TOP + _ROW * (number + 0.5), _LEFT + _WIDTH * mean / high, _WIDTH * error / high
+        parts += [
+            f'<text x="{_LEFT - 12}" y="{y + 5}" text-anchor="end" style="{_STYLE}">{escape(row.name)}</text>',
+            f'<path d="M{x - width:.1f} {y}h{2 * width:.1f}" stroke="#5c7cfa" stroke-width="3"/>',
+            f'<circle cx="{x:.1f}" cy="{y}" r="6" fill="#5c7cfa"/>',
+        ]
+    for tick in range(int(high / 0.05) + 1):
+        x = _LEFT + _WIDTH * tick * 0.05 / high
+        parts.append(f'<text x="{x:.1f}" y="{end + 22}" text-anchor="middle" style="{_STYLE}">{tick * 0.05:.2f}</text>')
+    size = f"0 0 {_LEFT + _WIDTH + 20} {end + _HEIGHT}"
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}">\n' + "\n".join(parts) + "\n</svg>\n"
+
+
+def ablation() -> str:
+    """Regret without parts of the search, or with others in their place."""
+    return dots(tables(ABLATION.read_text("utf-8"))[0], 2, "mean regret over all evaluations ± standard error")
+
+
+if __name__ == "__main__":
+    FIGURE.write_text(ablation())
