@@ -32,9 +32,15 @@ def check_target(target: Path) -> None:
     """Refuse a file that could not be written, before any work.
 
     Raises:
-        InputError: If it is a folder, or its folder is not there.
+        InputError: If it is a folder or a device, or its folder is not there.
     """
-    if target.is_dir():
-        raise InputError(f"--out: must be a file, got the folder {str(target)!r}. Name a file in it.")
-    if not target.parent.is_dir():
+    try:
+        is_other = target.exists() and not target.is_file()
+        has_folder = target.parent.is_dir()
+    except OSError as error:  # a name that is too long, or a folder that may not be looked into
+        raise InputError(f"--out: {str(target)!r} cannot be written ({error.strerror}). Give another file.") from None
+    if is_other:
+        kind = "folder" if target.is_dir() else "device"
+        raise InputError(f"--out: must be a file, or {STDOUT}, got the {kind} {str(target)!r}. Name a file.")
+    if not has_folder:
         raise InputError(f"--out: must be a file in a folder that exists, got {str(target)!r}. Make the folder first.")

@@ -179,7 +179,7 @@ def place(folder: Path, database: Database | None) -> Location:
         InputError: If the run's database is not named, another is, or storage.json cannot be read.
     """
     kept_at = folder / STORAGE_FILE
-    if not kept_at.exists():
+    if not os.path.exists(kept_at):  # of a name that is too long, too
         if database is not None and database.given_by == OPTION and (folder / STORE_FILE).exists():
             raise InputError(f"{OPTION}: {folder} keeps its store in {STORE_FILE}. Leave the option out.")
         return folder / STORE_FILE

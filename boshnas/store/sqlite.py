@@ -40,8 +40,8 @@ def check_file(path: Path, study_name: str, *, is_written: bool) -> None:
     Raises:
         InputError: If there is no file, it is no sound SQLite database, or holds no study of that name.
     """
-    if not path.is_file():
-        kind = "a folder" if path.is_dir() else "nothing"
+    if not os.path.isfile(path):  # of a name that is too long, too
+        kind = "a folder" if os.path.isdir(path) else "nothing"
         raise InputError(f"{path}: store must be a file, got {kind}. Check the run's folder or start a new run.")
     try:
         with path.open("rb") as file:

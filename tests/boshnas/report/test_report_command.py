@@ -77,7 +77,9 @@ def test_what_cannot_be_written_is_one_line(folder: Path, tmp_path: Path, capsys
     for out, rule in (
         (tmp_path / "no" / "x.html", "a folder that exists"),
         (tmp_path / "file" / "x.html", "a folder that exists"),
-        (tmp_path, "must be a file"),
+        (tmp_path, "got the folder"),
+        (Path(os.devnull), "got the device"),
+        (tmp_path / ("a" * 300), "File name too long"),
     ):
         assert rule in refusal([str(folder), "--out", str(out)], capsys)
     assert "--json" in refusal([str(folder), "--out", "-", "--json"], capsys)
@@ -86,6 +88,7 @@ def test_what_cannot_be_written_is_one_line(folder: Path, tmp_path: Path, capsys
 
 def test_what_is_no_run_is_one_line(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert "store.db" in refusal([str(tmp_path / "nothing")], capsys)
+    assert "store.db" in refusal([str(tmp_path / ("a" * 300))], capsys)
     assert "--storage" in refusal([str(folder), "--storage", str(tmp_path / "no.url")], capsys)
     (folder / STORE_FILE).write_bytes(b"torn" * 1000)
     assert "store.db" in refusal([str(folder)], capsys)
