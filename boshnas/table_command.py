@@ -138,6 +138,7 @@ def _show_best(table: Table, done: Sequence[Step], options: TableOptions) -> Non
     better = table.objective.utility
     leaders = sorted(done, key=lambda step: -better(step.value))[:NUM_SHOWN]
     results = results_console(options.as_json)
+    results.quiet = options.quiet and options.as_json
     cells = [[step.id, _number(step.value), *_described_by(table, step.id)] for step in leaders]
     heads = ["id", table.objective_name, *_describing(table)]
     results.print(_grid(f"Best by {table.objective_name}", heads, cells, results.width))
@@ -161,6 +162,7 @@ def _suggest(table: Table, options: TableOptions, console: Console) -> int:
         say(console, "Suggestions are random, as --surrogate random asks.")
     summary = {"suggestions": [_described(table, proposal) for proposal in proposals]}
     results = results_console(options.as_json)
+    results.quiet = options.quiet and options.as_json
     cells = [
         [proposal.id, str(proposal.decision), *_belief(proposal), *_described_by(table, proposal.id)]
         for proposal in proposals

@@ -248,7 +248,7 @@ class LiveView:
             "why": described(trial),
             "stage": progress.stage if progress else "starting",
             "step": f"{progress.step}/{progress.num_steps}" if progress and has_steps else "",
-            "share": f"{100 * progress.step / progress.num_steps:.0f} %" if progress and has_steps else "",
+            "share": f"{min(100, 100 * progress.step / progress.num_steps):.0f} %" if progress and has_steps else "",
             "time": clock(time.monotonic() - self._started[number]),
         }
 

@@ -1,7 +1,9 @@
 """The SLURM executor without SLURM: its commands are stand-ins that say what a test wants."""
 
 import errno
+import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -515,3 +517,8 @@ def test_refuses_what_sbatch_refuses(fake: Fake, executor: SlurmExecutor):
     with pytest.raises(InputError, match="got 'sbatch: error: invalid account sbatch: error: Batch") as caught:
         executor.poll()
     assert "\n" not in str(caught.value)
+
+
+def test_a_terminals_ctrl_c_does_not_reach_slurms_commands():
+    told = commands._run([sys.executable, "-S", "-c", "import os; print(os.getsid(0))"])
+    assert int(told) != os.getsid(0)

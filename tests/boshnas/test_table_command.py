@@ -192,6 +192,23 @@ def test_an_interrupted_search_shows_what_it_has(capsys: pytest.CaptureFixture[s
     assert captured.err.endswith("interrupted\n")
 
 
+def test_quiet_says_the_result_alone(capsys: pytest.CaptureFixture[str]):
+    for words in (WORDS, ("--table", "part.csv", *WORDS[2:], "--suggest", "1")):
+        _, said = run(capsys, *words, "--quiet")
+        assert said == ""
+        assert main([*words, "--quiet"]) == 0
+        captured = capsys.readouterr()
+        assert captured.err == ""
+        assert captured.out
+
+
+def test_verbose_tells_each_evaluation(capsys: pytest.CaptureFixture[str]):
+    summary, said = run(capsys, *WORDS, "--id", "arch", "--verbose")
+    told = [line.partition(":")[0] for line in said.splitlines() if " of 8 evaluations, best acc" in line]
+    assert told == [step["id"] for step in summary["history"]]
+    assert "--quiet: must not be given with --verbose" in refused(capsys, *WORDS, "--quiet", "--verbose")
+
+
 @pytest.mark.parametrize("noise", [("--repeats", "s0,s1"), ("--noise-std", "secs")])
 def test_noise_reaches_the_search(capsys: pytest.CaptureFixture[str], noise: tuple[str, str]):
     words = ("--table", "t.csv", "--objective", "acc", "--ignore", "arch", "--surrogate", "gp", "--initial", "3")

@@ -634,7 +634,12 @@ def test_a_search_of_the_command_keeps_the_secret(server: Server, tmp_path: Path
     refusal = capsys.readouterr().err
     assert "has its store in postgresql://127.0.0.1" in refusal
 
-    told = refusal + "".join(part.stdout + part.stderr for part in (first, again, exported))
+    listed = command("boshnas", "list", str(tmp_path), "--json", BOSHNAS_STORAGE=server.url)
+    assert [(one["state"], one["num_finished"]) for one in json.loads(listed.stdout)["runs"]] == [("finished", 2)]
+    shown = command("boshnas", "show", str(folder), "--number", "1", BOSHNAS_STORAGE=server.url)
+    assert shown.returncode == 0, shown.stderr
+
+    told = refusal + "".join(part.stdout + part.stderr for part in (first, again, exported, listed, shown))
     written = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     kept = server.sql("SELECT string_agg(value_json, ' ') FROM study_user_attributes", "runs")
     for secret in (PASSWORD, ENCODED):
