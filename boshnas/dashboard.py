@@ -12,9 +12,7 @@ from boshnas.errors import InputError
 from design_space.command_line import run_app
 
 DEFAULT_PORT = 8080
-_EXAMPLES = (
-    "Examples: python -m boshnas.dashboard runs/RUN; on a cluster: ssh -L 8080:127.0.0.1:8080 NODE, and the same there"
-)
+_EXAMPLES = "Examples: boshnas dashboard runs/RUN; on a cluster: ssh -L 8080:127.0.0.1:8080 NODE, and the same there"
 
 app = typer.Typer(add_completion=False)
 
@@ -31,7 +29,7 @@ def command(
     ] = "127.0.0.1",
     storage: Annotated[
         str | None,
-        typer.Option(help="Where the run's store lies if in PostgreSQL, as of `python -m boshnas.run`."),
+        typer.Option(help="Where the run's store lies if in PostgreSQL, as of `boshnas run`."),
     ] = None,
 ) -> int:
     """Serve Optuna's dashboard of a run until Ctrl-C; print its address first.
@@ -47,7 +45,7 @@ def command(
 
 def main(words: Sequence[str]) -> int:
     """Run the command; its exit code."""
-    return run_app(app, "python -m boshnas.dashboard", words, InputError)
+    return run_app(app, "boshnas dashboard", words, InputError)
 
 
 if __name__ == "__main__":

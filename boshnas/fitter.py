@@ -77,7 +77,7 @@ class Fitter:
         if is_first:
             self._fit = (0, self._taught(deepcopy(self._blank), self._shown(measured, _MANY)))
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._learn_aside, args=(list(measured),), name="fit", daemon=True)
+            self._thread = threading.Thread(target=self._learn_aside, args=(list(measured),), name="fit")
             self._thread.start()
 
     def _learn_aside(self, measured: Sequence[Measured]) -> None:

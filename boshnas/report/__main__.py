@@ -14,8 +14,8 @@ from boshnas.report.target import STDOUT, Format, check_target, chosen_format
 from design_space.command_line import run_app
 
 _EPILOG = (
-    "Examples: python -m boshnas.report runs/mini; python -m boshnas.report runs/mini --format md --out -; "
-    "python -m boshnas.report runs/mini --out trials.csv"
+    "Examples: boshnas report runs/mini; boshnas report runs/mini --format md --out -; "
+    "boshnas report runs/mini --out trials.csv"
 )
 
 app = typer.Typer(add_completion=False)
@@ -72,7 +72,7 @@ def command(
 
 def main(words: Sequence[str]) -> int:
     """Run the command; its exit code."""
-    return run_app(app, "python -m boshnas.report", words, InputError)
+    return run_app(app, "boshnas report", words, InputError)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Every command and all Python of README.md and docs/, page by page, at the budgets of `shown_budgets`."""
 
 import importlib
-import importlib.util
 import runpy
 import shlex
 import sys
@@ -18,7 +17,6 @@ from shown_budgets import (
     INSTEAD,
     INSTEAD_IN_PYTHON,
     INSTEAD_OF_COMMAND,
-    LATER,
     NOT_OURS,
     ONLY_PARSED,
     SHRUNK,
@@ -43,10 +41,6 @@ def module_of(words: Sequence[str]) -> tuple[str, list[str]]:
 
 def is_not_ours(text: str) -> bool:
     return any(text.startswith(start) for start in NOT_OURS)
-
-
-def is_here(module: str) -> bool:
-    return module not in LATER or importlib.util.find_spec(module) is not None
 
 
 def shrunk(module: str, rest: Sequence[str]) -> list[str]:
@@ -85,8 +79,6 @@ def run(words: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
         return
     module, rest = module_of(shlex.split(INSTEAD_OF_COMMAND.get(text, text)))
     rest = shrunk(module, rest)
-    if not is_here(module):
-        return
     monkeypatch.setattr(sys, "argv", [module, *rest])
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")  # it was imported before
@@ -103,8 +95,6 @@ def parsed(words: Sequence[str]) -> None:
     module, rest = module_of(words)
     if module == "finetune":
         parse_finetune(rest)
-        return
-    if not is_here(module):
         return
     found = importlib.import_module(module)
     if not hasattr(found, "app"):
@@ -161,7 +151,5 @@ def test_a_command_that_is_in_no_list_is_found():
 def test_an_option_that_does_not_exist_is_found_where_a_command_is_only_parsed():
     for text in ONLY_PARSED:
         parsed(shlex.split(text))
-        if not is_here(module_of(shlex.split(text))[0]):
-            continue
         with pytest.raises(Exception, match="nothing"):
             parsed(shlex.split(f"{text} --nothing"))

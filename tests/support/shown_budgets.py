@@ -23,6 +23,7 @@ SHRUNK: dict[str, Sequence[str]] = {
     "boshnas.export": (),
     "boshnas.report": (),
     "boshnas.doctor": (),
+    "boshnas.list": (),
     "boshnas.show": (),
     "design_space": (),
     "design_space.model": (),
@@ -93,6 +94,7 @@ TAKEN_FOR_GRANTED: dict[str, Sequence[str]] = {
 # Parsed, not run: what they need is not there.
 ONLY_PARSED: dict[str, str] = {
     "boshnas dashboard runs/mini": "it serves until it is stopped",
+    "boshnas dashboard runs/RUN": "it serves until it is stopped",
     "boshnas doctor --executor slurm --executor-config slurm.yaml --out runs/mini": "SLURM",
     "boshnas run --space flexibert_mini --data glue --budget 60 --executor slurm --executor-config slurm.yaml "
     "--out runs/mini": "SLURM",
@@ -101,9 +103,6 @@ ONLY_PARSED: dict[str, str] = {
     "--out runs/mini": "a Ray cluster",
     "python -m finetune --model_name_or_path tiny --dataset_name owner/name": "a data set of the hub",
 }
-
-# Passed over where they are not installed yet.
-LATER = ("boshnas.dashboard", "boshnas.report", "boshnas.show")
 
 # Neither: programs of others, whose first words these are, and what runs them.
 NOT_OURS: dict[str, str] = {
