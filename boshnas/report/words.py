@@ -36,9 +36,10 @@ def duration(seconds: float) -> str:
     """A time in the unit that fits.
 
     Example:
-        >>> duration(42.0), duration(600.0), duration(9000.0)
-        ('42 seconds', '10 minutes', '2.5 hours')
+        >>> duration(42.0), duration(60.0), duration(9000.0)
+        ('42 seconds', '1 minute', '2.5 hours')
     """
     scale, unit = readable_time(seconds / 3600)
     value = scale * seconds / 3600
-    return f"{value:.3g} {unit}" if value < 1000 else f"{value:,.0f} {unit}"
+    text = f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+    return f"{text} {unit.removesuffix('s') if text == '1' else unit}"
