@@ -1,5 +1,6 @@
 """What runs evaluations: the contract, and what all that run them as processes have in common."""
 
+import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,14 +11,17 @@ from typing import ClassVar, Generic, Protocol, Self, TypeVar
 
 from boshnas.errors import InputError
 from boshnas.executors.leftover import end_leftover
-from boshnas.executors.outcome import PASSING_ERRORS, remove_stale_result, written_result
+from boshnas.executors.outcome import PASSING_ERRORS, failed_result, remove_stale_result, written_result
 from boshnas.executors.slots import SlotExecutor
 from boshnas.job import JOB_FILE, STARTED_FILE, Job, Result, write_json, write_model
+from boshnas.trial import Status
 
 JOB_WORD = "{job}"
 """In a worker's command: the path of its job.json."""
 EXECUTOR_FILE = "executor"
 """In a job's folder while a cluster has the job: which kind of cluster."""
+MAX_UNREADABLE_S = 3600.0
+"""How long a disk may refuse to let a job's files be read until the job counts as lost."""
 
 
 class Executor(Protocol):
@@ -108,6 +112,7 @@ class ProcessExecutor(SlotExecutor, Generic[AnyRun]):
         self._command = list(command)
         self._running: dict[int, AnyRun] = {}
         self._found: dict[int, Result] = {}  # results that were there at submission
+        self._unreadable: dict[int, float] = {}  # since when the files of a job cannot be read
 
     def submit(self, job: Job, folder: Path) -> int:
         """Start a job and return at once; see `Executor.submit`.
@@ -151,7 +156,13 @@ class ProcessExecutor(SlotExecutor, Generic[AnyRun]):
             except OSError as error:
                 if error.errno not in PASSING_ERRORS:
                     raise
-                continue  # looked at again by the next poll
+                since = self._unreadable.setdefault(number, time.monotonic())
+                if time.monotonic() - since < MAX_UNREADABLE_S:
+                    continue  # looked at again by the next poll
+                self._end([run], is_polite=False)
+                reason = f"Its files could not be read for an hour ({error.strerror})."
+                result = failed_result(run.job, run.folder, Status.CRASHED, reason)
+            self._unreadable.pop(number, None)
             if result is not None:
                 del self._running[number]
                 _forget_cluster(run.folder)

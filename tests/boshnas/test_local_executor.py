@@ -160,6 +160,24 @@ def test_a_hiccup_of_the_disk_is_no_end(tmp_path: Path, monkeypatch: pytest.Monk
         assert next(hiccups, None) is None
 
 
+def test_a_disk_that_stays_unreadable_costs_the_evaluation_and_not_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def look(path: Path) -> bool:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with LocalExecutor(command("import time; time.sleep(60)"), num_slots=1) as executor:
+        executor.submit(JOB, tmp_path)
+        monkeypatch.setattr("boshnas.executors.local.ended_result", lambda job, folder, returncode: look(folder))
+        monkeypatch.setattr("boshnas.executors.base.MAX_UNREADABLE_S", 0.0)
+        executor._running[JOB.number].process.kill()
+        results: list[Result] = []
+        assert wait_until(lambda: bool(results.extend(executor.poll()) or results))
+        assert results[0].status is Status.CRASHED
+        assert "could not be read for an hour (Input/output error)" in str(results[0].error)
+        assert executor.poll() == []
+
+
 def test_both_streams_go_to_the_log(tmp_path: Path):
     code = "import os; os.write(1, b'to out\\n'); os.write(2, b'to err\\n'); os._exit(5)"
     with LocalExecutor(command(code), num_slots=1) as executor:
