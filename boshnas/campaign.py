@@ -1,14 +1,10 @@
 """Wires a search over a design space: checks its settings, prepares the run's folder, runs the loop."""
 
 import logging
-import platform
-import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +13,7 @@ from pydantic import BaseModel
 from boshnas.campaign_settings import SEARCHERS, CampaignSettings, check_numbers, evaluator_words, with_absolute_paths
 from boshnas.drawing import DrawingView
 from boshnas.errors import InputError
-from boshnas.executors import num_cores, run_lock, visible_gpus
+from boshnas.executors import num_cores, visible_gpus
 from boshnas.executors.base import JOB_WORD
 from boshnas.executors.config import load_executor_config
 from boshnas.executors.leftover import PROCESS_FILE, end_leftover
@@ -30,10 +26,12 @@ from boshnas.job_memory import job_memory
 from boshnas.loop import Loop
 from boshnas.plan import Plan, View, split_budget
 from boshnas.ranking import best_trial
+from boshnas.run_folder import make_folder
 from boshnas.space_source import SpaceSource
 from boshnas.store import Database, Store, keep_place, new_place, place
 from boshnas.training import Training, check_training
 from boshnas.trial import Trial
+from boshnas.version import versions
 from boshnas.writable import check_run_folder
 from design_space.architecture import Architecture
 from design_space.constraint import Constraint
@@ -45,7 +43,6 @@ from finetune.data import DEMO
 OWN_WORKER = (sys.executable, "-m", "boshnas.worker", JOB_WORD)
 MAX_INITIAL = 10
 MAX_PARALLEL = 4
-_VERSIONS = ("flexibert-boshnas", "torch", "transformers", "optuna", "numpy")  # that a run notes
 
 _logger = logging.getLogger(__name__)
 
@@ -173,39 +170,6 @@ def _baselines(settings: CampaignSettings) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip() and name.strip() != "none"]
 
 
-@contextmanager
-def held_folder(folder: Path, resume: bool) -> Iterator[None]:
-    """Hold a run's folder against every other search; a new one is made.
-
-    Raises:
-        InputError: If another search holds it, it exists and `resume` is not given, or it cannot be used.
-    """
-    check_run_folder(folder, resume)
-    if not resume:
-        _make(folder)
-    with run_lock(folder):
-        check_run_folder(folder, resume)  # another search may have been here meanwhile
-        yield
-
-
-def discard(folder: Path) -> None:
-    """Empty a folder in which nothing was begun, so that the same command can be given again."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    with suppress(OSError):  # it may be a link to a folder that was there before
-        folder.rmdir()
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out: {folder} cannot be made ({error.strerror}). Give another folder.") from None
-
-
 def open_store(
     campaign: Campaign,
     folder: Path,
@@ -228,10 +192,10 @@ def open_store(
     """
     check_run_folder(folder, resume)
     if not resume:
-        _make(folder)
+        make_folder(folder)
         identity = campaign.identity | {
             "options": asdict(campaign.settings),
-            "versions": {name: version(name) for name in _VERSIONS} | {"python": platform.python_version()},
+            "versions": versions(),
         }
         if campaign.training is not None:
             keep_folders(folder, campaign.training.data_folder)
@@ -268,7 +232,7 @@ def run(
     Args:
         campaign: Checked settings.
         store: Of the run, open.
-        folder: Of the run, held by this process: see `held_folder`.
+        folder: Of the run, held by this process: see `boshnas.run_folder.held_folder`.
         view: Is told what happens.
         interruption: Asks it to stop.
 

@@ -1,7 +1,7 @@
 """What is known of a search, and of one evaluation of it, as values for people and machines."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from boshnas.errors import InputError, did_you_mean
 from boshnas.executors import is_held
@@ -31,7 +31,7 @@ def counts(run: Run) -> dict[str, object]:
     levels = sorted({trial.level for trial in run.trials})
     return {
         "by_status": dict(Counter(_status(run, trial) for trial in run.trials)),
-        "by_level": [_level(level, [trial for trial in run.trials if trial.level == level]) for level in levels],
+        "by_level": [_level(run, level) for level in levels],
     }
 
 
@@ -40,8 +40,9 @@ def _status(run: Run, trial: Trial) -> str:
     return UNFINISHED if trial.status is Status.RUNNING and not is_held(run.folder) else trial.status.value
 
 
-def _level(level: int, trials: Sequence[Trial]) -> Value:
-    best = best_trial(trials)
+def _level(run: Run, level: int) -> Value:
+    trials = [trial for trial in run.trials if trial.level == level]
+    best = best_trial(trials, run.objective)
     return {
         "level": level,
         "num_evaluated": sum(trial.status is Status.FINISHED for trial in trials),
@@ -52,8 +53,8 @@ def _level(level: int, trials: Sequence[Trial]) -> Value:
 
 def top(run: Run, num: int) -> list[Value]:
     """The best, baselines left out."""
-    ranked = [trial for trial in results_of(run.trials) if trial.proposal.decision is not Decision.BASELINE]
-    return [brief(trial) for trial in ranked[:num]]
+    ranked = results_of(run.trials, run.objective)
+    return [brief(trial) for trial in ranked if trial.proposal.decision is not Decision.BASELINE][:num]
 
 
 def brief(trial: Trial) -> Value:

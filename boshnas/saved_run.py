@@ -9,6 +9,7 @@ from typing import Self
 import pandas as pd
 from pydantic import JsonValue
 
+from boshnas.objective import Objective
 from boshnas.ranking import best_trial
 from boshnas.store import Database, Store, place
 from boshnas.trial import Status, Trial
@@ -49,6 +50,7 @@ class Run:
         identity: What makes it this run: space, seed, options, versions.
         trials: All, in the order of proposal.
         score_name: What the objective is called.
+        objective: Which way it is better.
         times: When each began and, where it has, ended, by its number, in local time of the search's machine.
     """
 
@@ -56,6 +58,7 @@ class Run:
     identity: Mapping[str, JsonValue]
     trials: Sequence[Trial]
     score_name: str = "score"
+    objective: Objective = field(default_factory=Objective)
     times: Mapping[int, Times] = field(default_factory=dict)
 
     @classmethod
@@ -74,6 +77,7 @@ class Run:
                 folder=Path(folder),
                 identity=store.identity,
                 score_name=store.score_name,
+                objective=Objective(store.direction),
                 trials=store.trials(),
                 times=store.times(),
             )
@@ -86,7 +90,7 @@ class Run:
     @property
     def best(self) -> Trial | None:
         """The finished trial of the best score, baselines left out; None where there is none."""
-        return best_trial(self.trials)
+        return best_trial(self.trials, self.objective)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a trial, in the order of proposal.

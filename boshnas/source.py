@@ -19,7 +19,7 @@ class Candidate:
     """
 
     architecture: Mapping[str, JsonValue]
-    parameters: Mapping[str, str | int]
+    parameters: Mapping[str, str | int | float]
     params: int | None = None
     memory_bytes: int | None = None
 

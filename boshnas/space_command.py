@@ -18,7 +18,7 @@ from rich.table import Table
 from transformers.utils import CONFIG_NAME
 from transformers.utils import logging as transformers_logging
 
-from boshnas.campaign import Campaign, check, discard, held_folder, open_store, params_of, run
+from boshnas.campaign import Campaign, check, open_store, params_of, run
 from boshnas.campaign_settings import CampaignSettings
 from boshnas.disk import checkpoint_folder
 from boshnas.errors import InputError
@@ -27,8 +27,8 @@ from boshnas.forecast import forecast
 from boshnas.interruption import Interruption
 from boshnas.loop import INTERRUPTED, OUT_OF_TIME
 from boshnas.ranking import best_trial, results_of
-from boshnas.report.write import write_report
-from boshnas.saved_run import Run
+from boshnas.report.write import write_final_report
+from boshnas.run_folder import discard, held_folder
 from boshnas.store import Database, Store, UnavailableError, check_database, place
 from boshnas.trial import Decision, Status, Trial
 from boshnas.view import LiveView, PlainView, QuietView, told
@@ -38,7 +38,6 @@ from finetune.data import DEMO
 NUM_SHOWN = 5
 PLAIN_WIDTH = 120
 EXPORT_FOLDER = "best"
-REPORT_FILE = "report.html"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +180,8 @@ def _conclude(
     if stopped is not None:
         Console(stderr=True).print(f"Stopped early: {stopped}.", highlight=False)
     exported = _export_best(campaign, folder, trials, output.database, console)
-    report = _report(folder, output.database, console)
+    with told("writing the report", console):
+        report = write_final_report(folder, output.database)
     summary = _summary(campaign, trials, str(store.location), exported, time.monotonic() - start)
     summary["report"] = str(report) if report else None
     results = Console(stderr=output.as_json, quiet=output.quiet and output.as_json)
@@ -191,18 +191,6 @@ def _conclude(
     if output.as_json:
         sys.stdout.write(json.dumps(summary) + "\n")
     return 0 if best_trial(trials) is not None and stopped in (None, OUT_OF_TIME) else 1
-
-
-def _report(folder: Path, database: Database | None, console: Console) -> Path | None:
-    """Write the report; a search is good without it."""
-    target = folder / REPORT_FILE
-    try:
-        with told("writing the report", console):
-            write_report(Run.open(folder, database), target)
-    except InputError as error:
-        sys.stderr.write(f"The report is not written: {error}\n")
-        return None
-    return target
 
 
 def _announce(campaign: Campaign, console: Console) -> None:

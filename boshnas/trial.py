@@ -91,7 +91,7 @@ class Trial:
     proposal: Proposal
     level: int
     architecture: Mapping[str, object]
-    parameters: Mapping[str, str | int]
+    parameters: Mapping[str, str | int | float]
     seed: int
     params: int | None = None
     parent_id: str | None = None

@@ -68,7 +68,7 @@ class Best:
     mean: float
     std: float | None
     lineage: Sequence[Row]
-    parameters: Mapping[str, str | int]
+    parameters: Mapping[str, str | int | float]
     export: str
 
 
@@ -137,7 +137,7 @@ class Facts:
 def facts(run: Run) -> Facts:
     """Gather what there is to say of a run."""
     names = baseline_names(run)
-    ranked = results_of(run.trials)
+    ranked = results_of(run.trials, run.objective)
     candidates = [trial for trial in ranked if trial.proposal.decision is not Decision.BASELINE]
     baselines = [trial for trial in ranked if trial.proposal.decision is Decision.BASELINE]
     stage_hours = _stage_hours(run.trials)

@@ -1,5 +1,6 @@
 """A report as a file that is whole or not there."""
 
+import sys
 from pathlib import Path
 
 from boshnas.errors import InputError
@@ -10,6 +11,10 @@ from boshnas.report.plots import panels
 from boshnas.report.target import Format, check_target
 from boshnas.report.texts import as_json, as_markdown
 from boshnas.saved_run import Run
+from boshnas.store import Database
+
+REPORT_FILE = "report.html"
+"""In a run's folder, as a search leaves it at its end."""
 
 
 def report_text(run: Run, format: Format) -> str:
@@ -41,3 +46,18 @@ def write_report(run: Run, target: Path, format: Format = Format.HTML) -> None:
         raise InputError(
             f"--out: {str(target)!r} cannot be written ({error.strerror}). Make room, or give another file."
         ) from None
+
+
+def write_final_report(folder: Path, database: Database | None = None) -> Path | None:
+    """Write the report of a search that has ended into its folder; a search is good without it.
+
+    Returns:
+        The file; None where it cannot be written, which is told.
+    """
+    target = folder / REPORT_FILE
+    try:
+        write_report(Run.open(folder, database), target)
+    except InputError as error:
+        sys.stderr.write(f"The report is not written: {error}\n")
+        return None
+    return target

@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from boshnas.errors import InputError
 from boshnas.job import Result
+from boshnas.store.choices import Choices, from_json, to_json
 from boshnas.store.database import (
     METRIC_NAMES,
     Direction,
@@ -78,7 +79,7 @@ class Store:
         attributes = self._storage.get_study_user_attrs(study_id)
         schema_number = check_schema(attributes.get(SCHEMA_ATTRIBUTE), str(self.location))
         self.identity: Mapping[str, JsonValue] = attributes["identity"]
-        self.choices: Mapping[str, Sequence[str | int]] = attributes["choices"]
+        self.choices: Choices = from_json(attributes["choices"])
         self.direction = self._storage.get_study_directions(study_id)[0].name.lower()
         # A store of an older version does not tell.
         names: Sequence[str] = self._storage.get_study_system_attrs(study_id).get(METRIC_NAMES, ["score"])
@@ -96,7 +97,7 @@ class Store:
         cls,
         location: Location,
         identity: Mapping[str, JsonValue],
-        choices: Mapping[str, Sequence[str | int]],
+        choices: Choices,
         *,
         direction: Direction = "maximize",
         score_name: str = "score",
@@ -120,7 +121,7 @@ class Store:
         attributes = {
             SCHEMA_ATTRIBUTE: SCHEMA_NUMBER,
             "identity": dict(identity),
-            "choices": {name: list(values) for name, values in choices.items()},
+            "choices": to_json(choices),
         }
         create_study(location, direction, score_name, attributes)
         return cls(location, read_only=False, on_wait=on_wait, max_wait_s=max_wait_s)

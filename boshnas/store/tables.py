@@ -2,18 +2,19 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import ModuleType
 from typing import Any
 
 import optuna
 import sqlalchemy
-from optuna.distributions import CategoricalDistribution, distribution_to_json
+from optuna.distributions import distribution_to_json
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.orm import Session
 
+from boshnas.store.choices import Choices, distribution
 from boshnas.store.trials import Row
 
 try:
@@ -21,7 +22,6 @@ try:
 except ImportError:
     _models = None  # type: ignore[assignment]
 
-Choices = Mapping[str, Sequence[str | int]]
 Times = tuple[datetime, datetime | None]
 
 # Alembic's name for the layout of the tables that `_DirectTables` writes.
@@ -42,7 +42,7 @@ class Tables(ABC):
     def __init__(self, storage: RDBStorage, study_id: int, choices: Choices) -> None:
         self._storage = storage
         self._study_id = study_id
-        self._distributions = {name: CategoricalDistribution(values) for name, values in choices.items()}
+        self._distributions = {name: distribution(values) for name, values in choices.items()}
 
     @abstractmethod
     def read(self) -> list[Row]:

@@ -12,12 +12,13 @@ import optuna
 import pytest
 
 from boshnas.baselines import RandomSearcher
-from boshnas.campaign import Campaign, _restore, check, discard, held_folder, open_store, params_of, run
+from boshnas.campaign import Campaign, _restore, check, open_store, params_of, run
 from boshnas.campaign_settings import CampaignSettings
 from boshnas.executors import LocalExecutor
 from boshnas.executors.make import make_executor
 from boshnas.job import Job, Result
 from boshnas.job_memory import job_memory
+from boshnas.run_folder import discard, held_folder
 from boshnas.space_source import SpaceSource
 from boshnas.store import SCHEMA_NUMBER, STORE_FILE, STUDY_NAME
 from boshnas.training import Training

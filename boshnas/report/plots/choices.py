@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import KFold
 
+from boshnas.objective import Objective
 from boshnas.report.plots.panel import BLUE, GREY, HEIGHT, Panel, finished, new_figure, scores_of, shown
 from boshnas.report.words import number
 from boshnas.saved_run import Run
@@ -25,15 +26,34 @@ ABSENT = "absent"
 _NUM_FOLDS = 5
 _NUM_REPEATS = 3
 _NUM_TREES = 40
+_NUM_QUARTERS = 4
 
 Values = NDArray[np.float64]
 
 
 def choice_table(trials: Sequence[Trial]) -> pd.DataFrame:
-    """Choices as texts, shape (n, d), `absent` where a trial has none; those that never differ are left out."""
+    """Choices, shape (n, d); those that never differ are left out.
+
+    One with many numbers is a column of float64, NaN where a trial has none; any other one of text, `absent` there.
+    """
     frame = pd.DataFrame([dict(trial.parameters) for trial in trials], dtype=object)
-    frame = frame.map(lambda value: ABSENT if pd.isna(value) else str(value))
-    return frame.loc[:, frame.nunique() > 1]
+    frame = pd.DataFrame({name: _column(frame[name]) for name in frame.columns})
+    return frame.loc[:, frame.nunique(dropna=False) > 1]
+
+
+def _column(values: pd.Series) -> pd.Series:
+    """A choice as float64 where it has more numbers than could each be a case of its own, else as text."""
+    known = values.dropna()
+    if known.map(lambda value: isinstance(value, int | float)).all() and known.nunique() > MAX_LEVELS:
+        return values.astype(np.float64)
+    return values.map(lambda value: ABSENT if pd.isna(value) else str(value))
+
+
+def _block(values: pd.Series) -> Values:
+    """Features of a choice for a forest, shape (n, its number of columns)."""
+    if values.dtype != np.float64:
+        return pd.get_dummies(values).to_numpy(np.float64)
+    return np.column_stack([values.fillna(values.mean()), values.isna()]).astype(np.float64)
 
 
 def importances(table: pd.DataFrame, scores: Values) -> tuple[Values, float]:
@@ -43,14 +63,14 @@ def importances(table: pd.DataFrame, scores: Values) -> tuple[Values, float]:
     are shuffled together.
 
     Args:
-        table: Choices as texts, shape (n, d).
+        table: As `choice_table` makes it, shape (n, d).
         scores: Shape (n,), not all equal.
 
     Returns:
         Mean fall of R², shape (d,), and R² itself, both on trials that were not fitted.
     """
     scores = scores / np.abs(scores).max()  # squares of the largest floats are infinite
-    blocks = [pd.get_dummies(table[name]).to_numpy(np.float64) for name in table.columns]
+    blocks = [_block(table[name]) for name in table.columns]
     ends = np.cumsum([block.shape[1] for block in blocks])
     X, rng = np.concatenate(blocks, axis=1), np.random.default_rng(0)
     errors, shuffled = np.zeros(len(scores)), np.zeros((len(blocks), len(scores)))
@@ -96,7 +116,7 @@ def choices(run: Run) -> Panel:
         y=list(range(len(names))),
         orientation="h",
         marker={"color": BLUE, "line": {"color": GREY, "width": 1}},
-        text=[_told(table[choice], scores) for choice in names],
+        text=[_told(table[choice], scores, run.objective) for choice in names],
         textposition="none",
         customdata=[shown(choice) for choice in names],
         hovertemplate="%{customdata}: %{x:.3f}<br>%{text}<extra></extra>",
@@ -107,7 +127,7 @@ def choices(run: Run) -> Panel:
     return Panel(
         name=name,
         title=title,
-        finding=_finding(names, table, scores),
+        finding=_finding(names[0], _means(_cases(table[names[0]]), scores, run.objective)),
         caption=f"Random forests of {_NUM_TREES} trees on the choices (a layer that is absent is a choice of its own), "
         f"fitted on four fifths of {len(trials)} finished evaluations and asked for the last fifth in turn: they "
         f"explain {explained:.0%} of the variance there. A bar is what they lose when one choice is shuffled among "
@@ -122,22 +142,35 @@ def _spread(trials: Sequence[Trial]) -> list[Trial]:
     return [trials[place * len(trials) // num] for place in range(num)]
 
 
-def _means(values: pd.Series, scores: Values) -> pd.Series:
-    """Mean score of each value of a choice, best first."""
-    return pd.Series(scores, values.index).groupby(values).mean().sort_values(ascending=False, kind="stable")
+def _cases(values: pd.Series) -> pd.Series:
+    """A choice as texts; many numbers are cut into quarters of about as many trials each."""
+    if values.dtype != np.float64:
+        return values
+    cut = pd.qcut(values, _NUM_QUARTERS, duplicates="drop")
+    ends = {
+        interval: f"{values[cut == interval].min():g} to {values[cut == interval].max():g}" for interval in cut.unique()
+    }
+    return cut.map(ends).astype(object).where(values.notna(), ABSENT)
 
 
-def _told(values: pd.Series, scores: Values) -> str:
-    counts = Counter(values)
+def _means(cases: pd.Series, scores: Values, objective: Objective) -> pd.Series:
+    """Mean score of each case of a choice, best first."""
+    means = pd.Series(scores, cases.index).groupby(cases).mean()
+    return means.sort_values(ascending=objective.direction == "minimize", kind="stable")
+
+
+def _told(values: pd.Series, scores: Values, objective: Objective) -> str:
+    cases = _cases(values)
+    counts = Counter(cases)
     lines = [
-        f"{shown(level, 24)}: mean {number(mean)} of {counts[level]}" for level, mean in _means(values, scores).items()
+        f"{shown(case, 24)}: mean {number(mean)} of {counts[case]}"
+        for case, mean in _means(cases, scores, objective).items()
     ]
     return "<br>".join(lines[:MAX_LEVELS])
 
 
-def _finding(names: Sequence[str], table: pd.DataFrame, scores: Values) -> str:
-    means = _means(table[names[0]], scores)
+def _finding(name: str, means: pd.Series) -> str:
     return (
-        f"{names[0]} matters most: {means.index[0]} has a mean score of {number(means.iloc[0])}, {means.index[-1]} of "
+        f"{name} matters most: {means.index[0]} has a mean score of {number(means.iloc[0])}, {means.index[-1]} of "
         f"{number(means.iloc[-1])}."
     )

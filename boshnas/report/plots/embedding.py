@@ -51,7 +51,7 @@ def embedding(run: Run) -> Panel:
     if len(known) < MIN_POINTS:
         sentence = f"It needs at least {MIN_POINTS} finished evaluations with their choices; there are {len(known)}."
         return Panel(name=name, title=title, finding=sentence)
-    trials, thinning = thinned(known)
+    trials, thinning = thinned(known, run.objective)
     rows = feature_rows(trials)
     if rows is None or rows.shape[1] < 2:
         return Panel(name=name, title=title, finding="The measured candidates differ in fewer than two choices.")
@@ -60,11 +60,10 @@ def embedding(run: Run) -> Panel:
     shares = model.explained_variance_ratio_
     first, second = (f"axis {axis} ({share:.0%} of the variance)" for axis, share in enumerate(shares, start=1))
     figure = new_figure(first, second)
-    _draw_levels(figure, trials, places, shown(run.score_name, 20))
-    path = trials if len(trials) <= MAX_PATH else records(trials)
+    _draw_levels(figure, run, trials, places)
+    path = trials if len(trials) <= MAX_PATH else records(trials, run.objective)
     _draw_path(figure, [trials.index(trial) for trial in path], places)
-    scores = scores_of(trials)
-    best = trials[int(np.argmax(scores))]
+    (*_, best) = records(trials, run.objective)
     say = "every proposal" if path is trials else "each new best"
     return Panel(
         name=name,
@@ -89,14 +88,20 @@ def _draw_path(figure: Any, order: Sequence[int], places: Rows) -> None:
     )
 
 
-def _draw_levels(figure: Any, trials: Sequence[Trial], places: Rows, score_name: str) -> None:
-    scores = np.array(scores_of(trials))
+def _draw_levels(figure: Any, run: Run, trials: Sequence[Trial], places: Rows) -> None:
+    scores, score_name = np.array(scores_of(trials)), shown(run.score_name, 20)
     low, high = float(scores.min()), float(scores.max())
     # Below the axes: beside them it would leave a telephone's width to nothing else.
     bar = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "thickness": 10, "len": 1.0}
     bar |= {"tickprefix": f"{score_name} ", "showtickprefix": "first"}
-    scale = {"colorscale": "Cividis", "cmin": low, "cmax": high if high > low else low + 1, "colorbar": bar}
-    ranked = np.argsort(scores, kind="stable")  # the best are drawn last, above the others
+    scale = {
+        "colorscale": "Cividis",
+        "reversescale": run.objective.direction == "minimize",
+        "cmin": low,
+        "cmax": high if high > low else low + 1,
+        "colorbar": bar,
+    }
+    ranked = np.argsort(run.objective.utility(scores), kind="stable")  # the best are drawn last, above the others
     for place, level in enumerate(sorted({trial.level for trial in trials})):
         chosen = [index for index in ranked if trials[index].level == level]
         look = {"symbol": LEVEL_SHAPES[(level - 1) % len(LEVEL_SHAPES)], "size": point_size(len(trials)) + 1}

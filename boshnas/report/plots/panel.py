@@ -7,6 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from boshnas.objective import Objective
 from boshnas.report.words import number, parameters
 from boshnas.trial import Decision, Trial
 
@@ -119,23 +120,28 @@ def scores_of(trials: Sequence[Trial]) -> list[float]:
     return [trial.score for trial in trials if trial.score is not None]
 
 
-def records(trials: Sequence[Trial]) -> list[Trial]:
-    """Those that were better than all before them."""
+def records(trials: Sequence[Trial], objective: Objective) -> list[Trial]:
+    """Those that were better than all before them; all must have a score."""
     best: list[Trial] = []
     for trial in trials:
-        if not best or (trial.score or 0.0) > (best[-1].score or 0.0):
+        if not best or worth(trial, objective) > worth(best[-1], objective):
             best.append(trial)
     return best
 
 
-def thinned(trials: Sequence[Trial], most: int = MAX_POINTS) -> tuple[list[Trial], str]:
+def worth(trial: Trial, objective: Objective) -> float:
+    """Score of a finished trial, turned so that more is better."""
+    return objective.utility(trial.score or 0.0)
+
+
+def thinned(trials: Sequence[Trial], objective: Objective, most: int = MAX_POINTS) -> tuple[list[Trial], str]:
     """So many trials at most, in their order, and a sentence on what was left out.
 
     The best tenth of what is kept is the best of all; the others stand at equal distances.
     """
     if len(trials) <= most:
         return list(trials), ""
-    ranked = sorted(range(len(trials)), key=lambda index: -(trials[index].score or 0.0))
+    ranked = sorted(range(len(trials)), key=lambda index: -worth(trials[index], objective))
     kept = set(ranked[: most // 10])
     others = [index for index in range(len(trials)) if index not in kept]
     num_others = most - len(kept)

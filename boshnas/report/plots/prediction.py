@@ -91,7 +91,7 @@ def predicted(run: Run) -> Panel:
     found = Predictions.of(trials)
     if not found.trials:
         return Panel(name=name, title=title, finding="No finished evaluation was predicted by a surrogate.")
-    points, thinning = thinned(found.trials, MAX_BARS)
+    points, thinning = thinned(found.trials, run.objective, MAX_BARS)
     drawn = Predictions.of(points)
     figure = new_figure(f"predicted {shown(run.score_name)}", f"measured {shown(run.score_name)}")
     both = np.concatenate([drawn.mean, drawn.measured])

@@ -21,6 +21,7 @@ from boshnas.report.plots.panel import (
     shown,
     thinned,
     told,
+    worth,
 )
 from boshnas.report.words import number, readable_time
 from boshnas.saved_run import Run
@@ -45,7 +46,7 @@ def by_evaluations(run: Run) -> Panel:
     start = _random_start(run.trials)
     if start:
         _shade(figure, -0.5, start - 0.5)
-    best = records(trials)[-1]
+    best = records(trials, run.objective)[-1]
     finding = (
         f"The best {run.score_name}, {number(best.score or 0.0)}, is that of evaluation #{best.number}; "
         f"{int(last) - best.number} were proposed after it."
@@ -68,7 +69,7 @@ def by_hours(run: Run) -> Panel:
     ends = [hours[trial.number] for trial in run.trials[:start] if trial.number in hours]
     if ends:
         _shade(figure, 0.0, max(ends))
-    best = records(trials)[-1]
+    best = records(trials, run.objective)[-1]
     finding = f"The best {run.score_name} was reached after {hours[best.number]:.3g} of {last:.3g} {unit}."
     caption = f"{_CAPTION} Time is that of the clock on the wall, pauses of the search included.{thinning}"
     return Panel(name=name, title=title, finding=finding, caption=caption, figure=figure)
@@ -85,7 +86,7 @@ def _draw(run: Run, trials: Sequence[Trial], places: Mapping[int, float], last: 
         x: Title of that axis.
     """
     figure = new_figure(x, shown(run.score_name))
-    points, thinning = thinned(trials)
+    points, thinning = thinned(trials, run.objective)
     for decision, (color, symbol) in DECISIONS.items():
         chosen = [trial for trial in points if trial.proposal.decision is decision]
         if chosen:
@@ -104,7 +105,7 @@ def _draw(run: Run, trials: Sequence[Trial], places: Mapping[int, float], last: 
                 text=list(map(told, chosen)),
                 hoverinfo="text",
             )
-    best = records(trials)
+    best = records(trials, run.objective)
     figure.add_scatter(
         x=[*(places[trial.number] for trial in best), last],
         y=[*scores_of(best), best[-1].score],
@@ -137,8 +138,8 @@ def _beaten(run: Run, best: Trial) -> str:
     scores = [t.score for t in run.trials if t.proposal.decision is Decision.BASELINE and t.score is not None]
     if not scores:
         return ""
-    gap = (best.score or 0.0) - max(scores)
-    return f" It is {number(abs(gap))} {'above' if gap >= 0 else 'below'} the best baseline."
+    gap = worth(best, run.objective) - max(map(run.objective.utility, scores))
+    return f" It is {number(abs(gap))} {'better' if gap >= 0 else 'worse'} than the best baseline."
 
 
 def _random_start(trials: Sequence[Trial]) -> int:

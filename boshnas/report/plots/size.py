@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from boshnas.objective import Objective
 from boshnas.report.facts import baseline_names
 from boshnas.report.plots.panel import (
     BLUE,
@@ -18,6 +19,7 @@ from boshnas.report.plots.panel import (
     shown,
     thinned,
     told,
+    worth,
 )
 from boshnas.report.words import number
 from boshnas.saved_run import Run
@@ -26,16 +28,17 @@ from boshnas.trial import Decision, Trial
 _LOG_RATIO = 10.0
 
 
-def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
+def pareto_front(trials: Sequence[Trial], objective: Objective) -> list[Trial]:
     """Finished trials of known size than which none is both as small and better, from the smallest on.
 
     Args:
         trials: Any; those without a score or a size are left out.
+        objective: Which way a score is better.
     """
     known = [trial for trial in trials if trial.score is not None and trial.params is not None]
     front: list[Trial] = []
-    for trial in sorted(known, key=lambda trial: (trial.params or 0, -(trial.score or 0.0), trial.number)):
-        if not front or (trial.score or 0.0) > (front[-1].score or 0.0):
+    for trial in sorted(known, key=lambda trial: (trial.params or 0, -worth(trial, objective), trial.number)):
+        if not front or worth(trial, objective) > worth(front[-1], objective):
             front.append(trial)
     return front
 
@@ -48,7 +51,7 @@ def size(run: Run) -> Panel:
         sentence = "No finished evaluation has a known number of parameters."
         return Panel(name=name, title=title, finding=sentence)
     figure = new_figure("parameters", shown(run.score_name))
-    points, thinning = thinned(trials)
+    points, thinning = thinned(trials, run.objective)
     for level in sorted({trial.level for trial in points}):
         chosen = [trial for trial in points if trial.level == level]
         _add(figure, f"level {level}", chosen, BLUE, _shape(level), point_size(len(points)))
@@ -57,7 +60,7 @@ def size(run: Run) -> Panel:
         if trial.proposal.decision is Decision.BASELINE and trial.score is not None and trial.params is not None:
             label = f"baseline {shown(names.get(trial.id, trial.id), 24)}"
             _add(figure, label, [trial], *DECISIONS[Decision.BASELINE], 13)
-    front = pareto_front(trials)
+    front = pareto_front(trials, run.objective)
     figure.add_scatter(
         x=[trial.params for trial in front],
         y=scores_of(front),
@@ -73,7 +76,7 @@ def size(run: Run) -> Panel:
         name=name,
         title=title,
         finding=_finding(front, len(trials), run.score_name),
-        caption="On the front no other candidate is as small and scores higher. Parameters are those of the encoder, "
+        caption="On the front no other candidate is as small and better. Parameters are those of the encoder, "
         f"heads not counted.{thinning}",
         figure=figure,
     )

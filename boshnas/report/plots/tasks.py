@@ -20,7 +20,7 @@ _COLORS = [[0.0, "#fee838"], [0.5, "#c4b56c"], [1.0, "#8f8c78"]]
 def tasks(run: Run) -> Panel:
     """Score on each task of the ten best."""
     name, title = "tasks", "The best ten, task by task"
-    top = results_of(finished(run.trials))[:NUM_TOP]
+    top = results_of(finished(run.trials), run.objective)[:NUM_TOP]
     names = list(dict.fromkeys(task for trial in top for task in trial.task_scores))
     if not names:
         return Panel(name=name, title=title, finding="No evaluation reported scores by task.")

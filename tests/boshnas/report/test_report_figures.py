@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from report_runs import IDENTITY, failed, made_trials, run_of, trial
 
+from boshnas.objective import Objective
 from boshnas.report import figures
 from boshnas.report.plots import Panel, panels
 from boshnas.report.plots.choices import choice_table, choices, importances
@@ -99,7 +100,12 @@ def test_times_that_are_not_known_are_told():
 def test_the_pareto_front_is_small_and_good():
     sizes_and_scores = [(10, 70.0), (20, 69.0), (20, 75.0), (30, 75.0), (5, 60.0), (40, 80.0)]
     trials = [trial(n, score, params=params) for n, (params, score) in enumerate(sizes_and_scores)]
-    assert [one.number for one in pareto_front([*trials, trial(9, 99.0), trial(10, params=1)])] == [4, 0, 2, 5]
+    assert [one.number for one in pareto_front([*trials, trial(9, 99.0), trial(10, params=1)], Objective())] == [
+        4,
+        0,
+        2,
+        5,
+    ]
     panel = size(run_of(trials))
     assert list(trace(panel, "Pareto front").x) == [5, 10, 20, 40]
     assert panel.figure.layout.xaxis.type is None
@@ -208,12 +214,12 @@ def test_time_by_stage_and_failures_by_cause():
 
 def test_many_points_are_thinned_and_it_is_told():
     trials = [trial(n, float(n % 1000)) for n in range(5000)]
-    kept, sentence = thinned(trials, 100)
+    kept, sentence = thinned(trials, Objective(), 100)
     assert len(kept) == 100
     assert [one.number for one in kept] == sorted(one.number for one in kept)
     assert sum(one.score == 999.0 for one in kept) >= 5
     assert sentence.startswith(" 100 of 5,000 points are drawn")
-    assert thinned(trials[:100], 100) == (trials[:100], "")
+    assert thinned(trials[:100], Objective(), 100) == (trials[:100], "")
 
 
 def test_large_runs_make_small_figures():
