@@ -12,6 +12,7 @@ from rich.table import Table
 
 from boshnas.errors import one_line
 from boshnas.overview import Overview, newest_first, read_overview, run_folders
+from boshnas.report.words import number
 from boshnas.store import Database
 from boshnas.wording import harmless
 
@@ -80,7 +81,7 @@ def _cells(one: Overview) -> tuple[str, ...]:
         f"{one.num_finished + one.num_failed}" + (f" of {one.budget}" if one.budget is not None else ""),
         str(one.num_failed),
         str(one.num_running),
-        "" if one.best_score is None else f"{one.best_score:.2f}",
+        "" if one.best_score is None else number(one.best_score),
         one.score_name,
         one.best_id or "",
         one.space,

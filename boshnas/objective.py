@@ -1,6 +1,6 @@
 """Which way is better. Signs flip here and nowhere else: the search itself always maximises."""
 
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from boshnas.errors import InputError
 
 Values = TypeVar("Values", float, NDArray[np.float64])
+
+Direction = Literal["maximize", "minimize"]
+"""Which way is better, as Optuna spells it."""
 
 _SIGN = {"maximize": 1.0, "minimize": -1.0}
 
@@ -34,7 +37,7 @@ class Objective:
             raise InputError(
                 f"Objective: direction must be 'maximize' or 'minimize', got {direction!r}. Say which is better."
             )
-        self.direction = direction
+        self.direction: Direction = "minimize" if direction == "minimize" else "maximize"
         self._sign = _SIGN[direction]
 
     def utility(self, value: Values) -> Values:

@@ -30,7 +30,7 @@ class Overview:
         name: Of the folder.
         folder: Of the run.
         state: Running: a process holds the folder. Interrupted: it has not used up its budget, and none does.
-        space: What is searched.
+        space: What is searched, or a table.
         score_name: What the objective is called.
         budget: Evaluations in all; None: not known.
         num_finished: With a score.
@@ -125,6 +125,6 @@ def newest_first(overviews: Sequence[Overview]) -> list[Overview]:
 
 
 def _space(run: Run) -> str:
-    """A shipped space's name, or that of a file."""
-    space = run.identity.get("space")
+    """A shipped name, or that of a file: of the space, or of the table."""
+    space = run.identity.get("space", run.identity.get("table"))
     return Path(space).name if isinstance(space, str) else ""

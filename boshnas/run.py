@@ -39,6 +39,13 @@ def command(
     seed: Annotated[int, typer.Option(help="Of the search and of every training.")] = 0,
     surrogate: Annotated[str, typer.Option(help="boshnas, gp or random; npn for a table, too.")] = "boshnas",
     constraint: Annotated[list[str] | None, typer.Option(help="Limit such as 'params<=12e6'; may be repeated.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the run: runs/SPACE-DATE-TIME by default. A search of a table is kept there, with a "
+            "report; nowhere by default."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors and the result.")] = False,
     verbose: Annotated[
@@ -88,9 +95,6 @@ def command(
             "--synchronous", help="Propose only when nothing is in flight: repeatable by seed.", rich_help_panel=_SPACE
         ),
     ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the run; runs/SPACE-DATE-TIME by default.", rich_help_panel=_SPACE)
-    ] = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on with the run in --out, with its options.", rich_help_panel=_SPACE),
@@ -248,6 +252,7 @@ def command(
                 as_json=as_json,
                 quiet=quiet,
                 verbose=verbose,
+                out=out,
             )
         )
     _refuse(explicit, _TABLE, "--table", "--space")

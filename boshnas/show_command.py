@@ -15,6 +15,7 @@ from rich.table import Table
 from boshnas import details
 from boshnas.errors import InputError, one_line
 from boshnas.overview import Overview, overview
+from boshnas.report.words import number
 from boshnas.saved_run import Run
 from boshnas.store import Database
 from boshnas.wording import clock, harmless
@@ -94,7 +95,7 @@ def _print_run(short: Overview, facts: Mapping[str, Any], console: Console) -> N
         name = f"level {level['level']}" if level["level"] else "baselines"
         best = level["best"]
         failed = f", {level['num_failed']} failed" if level["num_failed"] else ""
-        found = f", best {best['score']:.2f} ({best['id']})" if best else ""
+        found = f", best {number(best['score'])} ({best['id']})" if best else ""
         _say(console, f"{name}: {level['num_evaluated']} evaluated{failed}{found}")
     if facts["surrogate"]:
         known = facts["surrogate"]
@@ -105,14 +106,14 @@ def _print_run(short: Overview, facts: Mapping[str, Any], console: Console) -> N
     if not facts["top"]:
         _say(console, "best: no score yet")
         return
-    _say(console, f"best: {short.best_score:.2f} {short.score_name} ({short.best_id})")
+    _say(console, f"best: {number(short.best_score or 0.0)} {short.score_name} ({short.best_id})")
     _print_top(facts["top"], short.score_name, console)
 
 
 def _print_top(found: Sequence[Mapping[str, Any]], score_name: str, console: Console) -> None:
     if console.width < _TABLE_WIDTH:
         for one in found:
-            _say(console, f"  {one['score']:.2f} {one['id']} ({one['number']}, {one['decision']})")
+            _say(console, f"  {number(one['score'])} {one['id']} ({one['number']}, {one['decision']})")
         return
     tasks = list(dict.fromkeys(task for one in found for task in one["tasks"]))
     table = Table(box=None)
@@ -123,7 +124,7 @@ def _print_top(found: Sequence[Mapping[str, Any]], score_name: str, console: Con
         cells = (
             str(one["number"]),
             one["id"],
-            f"{one['score']:.2f}",
+            number(one["score"]),
             "" if one["params"] is None else f"{one['params']:,}",
             str(one["level"]),
             one["decision"],
@@ -178,7 +179,7 @@ def _foreseen(belief: Mapping[str, Any] | None) -> str:
 
 
 def _parent(parent: Mapping[str, Any]) -> str:
-    score = "" if parent["score"] is None else f" ({parent['score']:.2f})"
+    score = "" if parent["score"] is None else f" ({number(parent['score'])})"
     return f"{parent['id']}{score}"
 
 

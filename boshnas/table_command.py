@@ -3,7 +3,8 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -14,11 +15,14 @@ from rich.table import Table as Grid
 from boshnas.baselines import RandomSearcher
 from boshnas.errors import InputError, did_you_mean
 from boshnas.replay import Step, regret, replay, replayable, suggest
+from boshnas.run_folder import held_folder
 from boshnas.searcher import Searcher
 from boshnas.surrogates import GPSurrogate, NPNSurrogate, Surrogate
 from boshnas.table import Table
+from boshnas.table_run import kept, new_store
 from boshnas.table_source import TableSource, announce, results_console, say
 from boshnas.trial import Proposal
+from boshnas.writable import check_run_folder
 
 DEFAULT_BUDGET = 100
 DEFAULT_INITIAL = 10
@@ -41,6 +45,10 @@ class TableOptions(TableSource):
     as_json: bool = False
     quiet: bool = False
     verbose: bool = False
+    out: Path | None = None
+
+
+_OF_OUTPUT = ("as_json", "quiet", "verbose", "out", "suggest")
 
 
 def run_table(options: TableOptions) -> int:
@@ -50,6 +58,8 @@ def run_table(options: TableOptions) -> int:
         InputError: If an option or the table breaks a rule.
     """
     _check(options)
+    if options.out is not None:
+        check_run_folder(options.out, resume=False)
     table = options.read()
     console = Console(stderr=True, quiet=options.quiet)
     announce(table, console)
@@ -76,31 +86,37 @@ def _check(options: TableOptions) -> None:
             raise InputError(f"--{name}: must be at least {bound}, got {value}.")
         if value is not None and options.suggest is not None and name in ("budget", "batch", "initial"):
             raise InputError(f"--{name}: must not be given with --suggest, which proposes once. Leave it out.")
+    if options.out is not None and options.suggest is not None:
+        raise InputError("--out: must not be given with --suggest, which evaluates nothing. Leave it out.")
     if options.surrogate not in SURROGATES:
         hint = did_you_mean(options.surrogate, SURROGATES, "Choose one of these.")
         raise InputError(f"--surrogate: must be one of {', '.join(SURROGATES)}, got {options.surrogate!r}. {hint}")
 
 
 def _search(table: Table, options: TableOptions, console: Console) -> int:
-    """Replay a search over the measured rows; what is done when it is interrupted is shown all the same."""
+    """Replay a search over the measured rows, and keep it as a run where a folder is given."""
     budget = _budget(table, options, console)
+    steps = replay(table, new_searcher(table, options), budget, options.batch or 1)
+    if options.out is None or not budget:
+        return _search_steps(table, steps, budget, options, console)
+    settings = {name: value for name, value in asdict(options).items() if name not in _OF_OUTPUT}
+    with held_folder(options.out, resume=False), new_store(options.out, table, settings, budget) as store:
+        return _search_steps(table, kept(steps, table, store, options.seed), budget, options, console)
+
+
+def _search_steps(table: Table, steps: Iterable[Step], budget: int, options: TableOptions, console: Console) -> int:
+    """Make the steps; what is done when they are interrupted is shown all the same."""
     done: list[Step] = []
     interrupted = False
     try:
-        for step in _shown(
-            replay(table, new_searcher(table, options), budget, options.batch or 1),
-            budget,
-            table.objective_name,
-            console,
-            is_each_told=options.verbose,
-        ):
+        for step in _shown(steps, budget, table.objective_name, console, is_each_told=options.verbose):
             done.append(step)
     except KeyboardInterrupt:
         if not done:
             raise
         interrupted = True
         say(console, f"Interrupted after {len(done)} of {budget} evaluations.")
-    _show_best(table, done, options)
+    _show_best(table, done, options, console)
     if interrupted:
         raise KeyboardInterrupt
     return 0
@@ -127,13 +143,14 @@ def _budget(table: Table, options: TableOptions, console: Console) -> int:
     return budget
 
 
-def _show_best(table: Table, done: Sequence[Step], options: TableOptions) -> None:
+def _show_best(table: Table, done: Sequence[Step], options: TableOptions, console: Console) -> None:
     last = done[-1]
     summary = {
         "best": {"id": last.best_id, "row": table.row(last.best_id), "score": last.best},
         "regret": regret(table, last.best),
         "num_evaluated": len(done),
         "history": [{"id": step.id, "value": step.value, "best": step.best} for step in done],
+        "report": _report(options, console),
     }
     better = table.objective.utility
     leaders = sorted(done, key=lambda step: -better(step.value))[:NUM_SHOWN]
@@ -144,7 +161,21 @@ def _show_best(table: Table, done: Sequence[Step], options: TableOptions) -> Non
     results.print(_grid(f"Best by {table.objective_name}", heads, cells, results.width))
     missed = "" if summary["regret"] is None else f", regret {summary['regret']:.5g}"
     say(results, f"{len(done)} evaluated{missed}")
+    if options.out is not None:
+        say(results, f"report: {summary['report'] or 'none'}")
     _print_json(summary, options)
+
+
+def _report(options: TableOptions, console: Console) -> str | None:
+    """Write the report of a search that is kept; its file."""
+    if options.out is None:
+        return None
+    # Its figures take a second to import: only a search that is kept waits for them.
+    from boshnas.report.write import write_final_report
+
+    with console.status("writing the report"):
+        target = write_final_report(options.out)
+    return None if target is None else str(target)
 
 
 def _suggest(table: Table, options: TableOptions, console: Console) -> int:

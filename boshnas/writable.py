@@ -39,4 +39,4 @@ def check_run_folder(folder: Path, resume: bool) -> None:
     if (reason := why_unwritable(folder)) is not None:
         raise InputError(f"--out: {folder} must be a folder that can be written ({reason}). Give another.")
     if not resume and folder.exists() and any(path.name not in (LOCK_FILE, HELD_FILE) for path in folder.iterdir()):
-        raise InputError(f"--out: {folder} exists. Give another folder, or --resume to go on with it.")
+        raise InputError(f"--out: {folder} exists. Give another folder, or --resume to go on with a search of a space.")

@@ -83,6 +83,11 @@ def export(request: ExportRequest) -> Trial:
         require_onnx()
     with Store.open(place(request.run_folder, request.database), read_only=True) as store:
         identity = dict(store.identity)
+        if "table" in identity:
+            raise InputError(
+                f"{request.run_folder}: a search of a table measures nothing and has no model to export, got one of "
+                f"{identity['table']}. Export from a search of a space."
+            )
         if "evaluator" in identity:
             _refuse_training(request)
         trial = _trial(store, request, "Train it anew with --train." if "worker" in identity else _KEEP_ONE)

@@ -15,7 +15,7 @@ from boshnas.saved_run import Run
 from boshnas.trial import Decision, Status, Trial
 
 NUM_TOP = 10
-_NO_SETTINGS = ("options", "versions", "score_name", "seed")
+_NO_SETTINGS = ("options", "versions", "score_name", "seed", "random_search")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Best:
         std: Of their scores; None where there is one only.
         lineage: From the first ancestor to the parent: whose weights were handed on.
         parameters: The architecture as names and values.
-        export: Command that makes a model of it.
+        export: Command that makes a model of it; None for a row of a table.
     """
 
     row: Row
@@ -69,7 +69,7 @@ class Best:
     std: float | None
     lineage: Sequence[Row]
     parameters: Mapping[str, str | int | float]
-    export: str
+    export: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +217,7 @@ def _best(run: Run, best: Trial) -> Best:
         std=stdev(scores) if len(scores) > 1 else None,
         lineage=[_row(trial, baseline_names(run)) for trial in lineage(run.trials, best)],
         parameters=dict(best.parameters),
-        export=f"python -m boshnas.export {shlex.quote(str(run.folder))} --to my-model",
+        export=None if "table" in run.identity else f"boshnas export {shlex.quote(str(run.folder))} --to my-model",
     )
 
 

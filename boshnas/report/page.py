@@ -119,7 +119,7 @@ def _best(known: Facts, folder: Path) -> str:
         return f"<p>No evaluation of a candidate has finished yet.</p>{top}"
     picture = _drawing(folder, best.row.id)
     about = _table("Scores, size and lineage", ("what", "value"), best_rows(known), is_wide=False)
-    export = f"<h3>Make a model of it</h3><pre><code>{escape(best.export)}</code></pre>"
+    export = f"<h3>Make a model of it</h3><pre><code>{escape(best.export)}</code></pre>" if best.export else ""
     choices = _details("Its choices", ("choice", "value"), best.parameters)
     text = f"<div>{about}{export}{choices}</div>"
     return f'<div class="pair">{picture}{text}</div>{top}'

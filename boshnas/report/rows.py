@@ -62,7 +62,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.decision,
         parameters(row.params),
         row.parent or "–",
-        duration(row.seconds),
+        duration(row.seconds) if row.seconds else "–",
         number(row.score),
     )
 

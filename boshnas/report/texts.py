@@ -24,7 +24,7 @@ def as_markdown(known: Facts, drawn: Mapping[str, Panel]) -> str:
     lines = [f"# Search {_escaped(known.name)}", "", _escaped(summary(known)), ""]
     if known.best is not None:
         lines += ["## Best architecture", "", *_table(("what", "value"), best_rows(known))]
-        lines += ["```sh", known.best.export, "```", ""]
+        lines += ["```sh", known.best.export, "```", ""] if known.best.export else []
         lines += ["## Best ten", "", *_table((*TOP_HEADER, known.score_name), top_rows(known))]
     lines += ["## Findings", ""]
     lines += [f"- **{_escaped(panel.title)}.** {_escaped(panel.finding)}" for panel in drawn.values()]

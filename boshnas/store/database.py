@@ -5,18 +5,17 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 import sqlalchemy
 from optuna.storages import RDBStorage
 
 from boshnas.errors import InputError
+from boshnas.objective import Direction
 from boshnas.store import postgres, sqlite
 from boshnas.store.location import Location, PostgresStudy
 from boshnas.store.patience import UnavailableError, tell_unavailable
-
-Direction = Literal["maximize", "minimize"]
 
 METRIC_NAMES = "study:metric_names"
 """Where Optuna keeps what the objective is called."""

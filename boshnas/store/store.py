@@ -16,10 +16,10 @@ from pydantic import JsonValue
 
 from boshnas.errors import InputError
 from boshnas.job import Result
+from boshnas.objective import Direction
 from boshnas.store.choices import Choices, from_json, to_json
 from boshnas.store.database import (
     METRIC_NAMES,
-    Direction,
     begin_to_write,
     close_storage,
     create_study,

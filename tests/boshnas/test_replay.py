@@ -1,3 +1,4 @@
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -8,10 +9,11 @@ import pytest
 
 from boshnas.baselines import RandomSearcher
 from boshnas.errors import InputError
-from boshnas.replay import regret, replay, suggest
+from boshnas.replay import random_search, regret, replay, suggest
 from boshnas.searcher import Searcher
 from boshnas.surrogates import GPSurrogate
 from boshnas.table import Table
+from boshnas.trial import Proposal
 
 rng = np.random.default_rng(0)
 WIDTH, DEPTH = rng.integers(1, 30, 60), rng.integers(1, 5, 60)
@@ -38,9 +40,9 @@ class Recorder(RandomSearcher):
         self.told |= results
         self.noise |= noise_std or {}
 
-    def ask(self, k: int, pending: Any = ()) -> list[str]:
+    def propose(self, k: int, pending: Any = ()) -> list[Proposal]:
         self.asked.append(k)
-        return super().ask(k, pending)
+        return super().propose(k, pending)
 
 
 def test_every_step_has_its_value_and_the_best_so_far():
@@ -168,3 +170,31 @@ def test_regret_is_from_the_best_within_the_constraints():
     best = LOSS[WIDTH <= 10].min()
     assert best > LOSS.min()
     assert regret(data, best) == 0
+
+
+@pytest.mark.parametrize("minimize", [False, True])
+def test_what_random_search_finds_is_that_of_every_choice_of_rows(minimize: bool):
+    values = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0]
+    data = Table(
+        pd.DataFrame({"width": range(8), "loss": [*values, None]}), objective="loss", minimize=minimize, name="t"
+    )
+    found = random_search(data, 7)
+    assert found.evaluations == [1, 2, 3, 4, 5, 6, 7]
+    best = min if minimize else max
+    for num, mean, low, high in zip(found.evaluations, found.mean, found.low, found.high, strict=True):
+        bests = [best(chosen) for chosen in itertools.combinations(values, num)]
+        assert mean == pytest.approx(np.mean(bests))
+        worst, most = np.quantile(bests, [0.05, 0.95], method="inverted_cdf")[:: -1 if minimize else 1]
+        # Ties of a probability with 0.05 itself are settled either way.
+        assert (low, high) == (pytest.approx(worst), pytest.approx(most))
+
+
+def test_a_long_random_search_is_told_at_few_places():
+    data = table()
+    found = random_search(data, 60)
+    assert len(found.evaluations) == 60
+    large = Table(pd.DataFrame({"width": range(3000), "loss": range(3000)}), objective="loss", name="t")
+    found = random_search(large, 2500)
+    assert (found.evaluations[0], found.evaluations[-1], len(found.evaluations)) == (1, 2500, 200)
+    assert found.mean[0] == pytest.approx(1499.5)
+    assert found.mean == sorted(found.mean)

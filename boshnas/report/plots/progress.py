@@ -12,6 +12,7 @@ from boshnas.report.plots.panel import (
     DECISIONS,
     GREY,
     OUTLINE,
+    VERMILION,
     Panel,
     finished,
     new_figure,
@@ -46,14 +47,14 @@ def by_evaluations(run: Run) -> Panel:
     start = _random_start(run.trials)
     if start:
         _shade(figure, -0.5, start - 0.5)
+    by_chance = _draw_random_search(figure, run)
     best = records(trials, run.objective)[-1]
     finding = (
         f"The best {run.score_name}, {number(best.score or 0.0)}, is that of evaluation #{best.number}; "
         f"{int(last) - best.number} were proposed after it."
     )
-    return Panel(
-        name=name, title=title, finding=finding + _beaten(run, best), caption=_CAPTION + thinning, figure=figure
-    )
+    finding += _beaten(run, best) + by_chance
+    return Panel(name=name, title=title, finding=finding, caption=_CAPTION + thinning, figure=figure)
 
 
 def by_hours(run: Run) -> Panel:
@@ -131,6 +132,42 @@ def _draw_baselines(figure: Any, run: Run, first: float, last: float) -> None:
             text=[told(trial)] * 2,
             hoverinfo="text",
         )
+
+
+def _draw_random_search(figure: Any, run: Run) -> str:
+    """What random search of the same table would have found, and a sentence on it; nothing where no table is searched.
+
+    The curve is that of `boshnas.replay.random_search`.
+    """
+    known: Any = run.identity.get("random_search")
+    if known is None:
+        return ""
+    evaluations, mean, low, high = (known[name] for name in ("evaluations", "mean", "low", "high"))
+    places = [number - 1 for number in evaluations]
+    label = "random search"
+    figure.add_scatter(
+        x=[*places, *reversed(places)],
+        y=[*low, *reversed(high)],
+        fill="toself",
+        fillcolor="rgba(213,94,0,0.15)",
+        line={"width": 0},
+        name=f"{label}, 90 %",
+        legendgroup=label,
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=places,
+        y=mean,
+        mode="lines",
+        name=f"{label}, mean",
+        legendgroup=label,
+        line={"color": VERMILION, "width": 2, "dash": "dash"},
+        hovertemplate="%{y:.4g}<extra>random search</extra>",
+    )
+    return (
+        f" Random search of the same table finds {number(mean[-1])} on average by {evaluations[-1]:,} evaluations, and "
+        f"from {number(low[-1])} to {number(high[-1])} in 90 of 100 searches."
+    )
 
 
 def _beaten(run: Run, best: Trial) -> str:

@@ -21,7 +21,7 @@ def test_the_best_with_its_lineage_and_its_command():
     assert (best.row.number, best.row.score, best.row.params, best.row.task_scores) == (2, 75.0, 5, {"cola": 40.0})
     assert [row.id for row in best.lineage] == ["a", "b"]
     assert best.parameters == {"num_layers": 2}
-    assert best.export == "python -m boshnas.export 'my runs/mini' --to my-model"
+    assert best.export == "boshnas export 'my runs/mini' --to my-model"
 
 
 def test_repeated_measurements_of_the_best_have_a_mean_and_a_spread():

@@ -1,0 +1,86 @@
+"""A search of a table kept as a run, so that all that reads runs can read it: report, dashboard, list, show."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from boshnas.columns import MAX_LEVELS, Column, Kind
+from boshnas.job import Result
+from boshnas.replay import Step, random_search
+from boshnas.store import Store, new_place
+from boshnas.store.choices import Choices, Range, Value
+from boshnas.table import Table
+from boshnas.trial import Status, Trial
+from boshnas.version import versions
+
+SIZE_COLUMN = "params"
+"""The column that is taken for an architecture's number of weights, where a table has it."""
+_ONLY_LEVEL = 1
+
+Cell = str | int | float | None
+
+
+def new_store(folder: Path, table: Table, options: dict[str, Any], budget: int) -> Store:
+    """Make the store of a search of a table.
+
+    Args:
+        folder: Of the run, there and empty.
+        table: What is searched.
+        options: As they were given, JSON values; `table` and `seed` are among them.
+        budget: Evaluations to come, <= measured rows.
+    """
+    identity = {
+        "table": options["table"],
+        "seed": options["seed"],
+        "options": options | {"budget": budget},
+        "versions": versions(),
+        "random_search": dataclasses.asdict(random_search(table, budget)),
+    }
+    location, direction = new_place(folder, None), table.objective.direction
+    return Store.create(location, identity, _choices(table), direction=direction, score_name=table.objective_name)
+
+
+def kept(steps: Iterable[Step], table: Table, store: Store, seed: int) -> Iterator[Step]:
+    """The same steps, each first written to a store that `new_store` made."""
+    for number, step in enumerate(steps):
+        row = table.row(step.id)
+        size = row.get(SIZE_COLUMN)
+        store.add(
+            Trial(
+                number=number,
+                proposal=step.proposal,
+                level=_ONLY_LEVEL,
+                architecture=row,
+                parameters=_parameters(table, store.choices, row),
+                seed=seed,
+                params=size if isinstance(size, int) and size > 0 else None,
+            )
+        )
+        store.finish(Result(number=number, id=step.id, status=Status.FINISHED, score=step.value))
+        yield step
+
+
+def _choices(table: Table) -> dict[str, Sequence[str | int] | Range]:
+    """What stands in each column of features; one with more names than tell anything is left out."""
+    found: dict[str, Sequence[str | int] | Range] = {}
+    for column in table.columns:
+        cells = list(filter(partial(_fits, column), table.cells(column.name).values()))
+        if column.kind is not Kind.CATEGORICAL and cells:
+            numbers = [float(value) for value in cells if value is not None]
+            found[column.name] = Range(low=min(numbers), high=max(numbers), is_whole=column.kind is Kind.INTEGER)
+        elif cells and column.num_levels <= MAX_LEVELS:
+            found[column.name] = list(dict.fromkeys(map(str, cells)))
+    return found
+
+
+def _parameters(table: Table, choices: Choices, row: Mapping[str, Cell]) -> dict[str, Value]:
+    """The features of a row; none where its cell is empty."""
+    columns = [column for column in table.columns if column.name in choices and _fits(column, row[column.name])]
+    return {column.name: row[column.name] for column in columns}  # type: ignore[misc]  # none of them is None
+
+
+def _fits(column: Column, cell: Cell) -> bool:
+    """Whether a cell is of its column's kind: it may be empty, and an infinite number is told as text."""
+    return cell is not None and isinstance(cell, str) == (column.kind is Kind.CATEGORICAL)
