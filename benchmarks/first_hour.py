@@ -21,7 +21,9 @@ HERE = Path(__file__).parents[1]
 MARKER = "<!-- two commands -->"
 ASKED_S = 600
 OF_THIS_SHELL = ("PYTHONPATH", "VIRTUAL_ENV", "XDG_CACHE_HOME", "HF_HOME", "OMP_NUM_THREADS")
-VERSIONS = "from importlib.metadata import version as v; print(*(f'{n} {v(n)}' for n in ('torch', 'transformers')))"
+VERSIONS = (
+    "from importlib.metadata import version as v; print(', '.join(f'{n} {v(n)}' for n in ('torch', 'transformers')))"
+)
 USE = """
 from transformers import pipeline
 
