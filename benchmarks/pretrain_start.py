@@ -21,7 +21,7 @@ start = time.perf_counter()
 def report(step, num_steps):
     sys.stderr.write(f"first step {time.perf_counter() - start:.3f}\\n")
 original = train.pretrain
-import pretrain.__main__ as command
+import pretrain.command as command
 command.pretrain = lambda *a: original(*a, report=report)
 main(sys.argv[1:])
 """
