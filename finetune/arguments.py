@@ -11,7 +11,7 @@ from finetune.config import ADAMW, LEARNING_RATES, MFAC, TrainerDefaults
 from finetune.tuning.settings import Tuning
 from pretrain.arguments import bf16_supported
 
-_OPTIMIZERS = [ADAMW, *(name.value for name in OptimizerNames), MFAC, MFAC.upper()]
+_OPTIMIZERS = [ADAMW, *(name.value for name in OptimizerNames), MFAC]
 
 
 @dataclass
@@ -27,7 +27,8 @@ class FinetuneArguments(TrainerDefaults, TrainingArguments):  # type: ignore[mis
     )
 
     def __post_init__(self) -> None:
-        if self.optim not in _OPTIMIZERS:
+        is_mfac = self.optim.lower() == MFAC
+        if not is_mfac and self.optim not in _OPTIMIZERS:
             near = did_you_mean(self.optim, _OPTIMIZERS)
             raise InputError(f"--optim: must be one of {', '.join(_OPTIMIZERS)}, got {self.optim!r}.{near}")
         if self.learning_rate is None:
@@ -39,7 +40,6 @@ class FinetuneArguments(TrainerDefaults, TrainingArguments):  # type: ignore[mis
             self.metric_for_best_model, self.greater_is_better = "score", True
         if self.optim == ADAMW:
             self.optim = self.default_optim
-        is_mfac = self.optim.lower() == MFAC
         if is_mfac:  # transformers refuses names that it does not know
             self.optim = OptimizerNames.SGD
         super().__post_init__()
