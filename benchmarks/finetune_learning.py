@@ -31,7 +31,7 @@ from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 from transformers.utils import logging as transformers_logging
 
 from design_space.files import written_whole
-from finetune.config import FinetuneArguments
+from finetune.arguments import FinetuneArguments
 from finetune.data import Row, load_task
 from finetune.heads.head import Reading
 from finetune.metrics import Predictions, task_metrics, task_score

@@ -34,7 +34,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from finetune.config import FinetuneArguments
+from finetune.arguments import FinetuneArguments
 from finetune.data import Row, TaskData, load_task
 from finetune.tasks import GLUE
 from finetune.train import finetune

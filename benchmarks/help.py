@@ -14,7 +14,7 @@ from boshnas.__main__ import _COMMANDS
 
 PYTHON = (sys.executable, "-c", "pass")
 IMPORT = (sys.executable, "-c", "import boshnas")
-OTHERS = ("design_space", "pretrain", "finetune")
+OTHERS = {"design_space": "", "pretrain": "<= 2", "finetune": "<= 2"}
 
 
 def seconds(words: tuple[str, ...], repeats: int) -> tuple[float, float] | None:
@@ -43,17 +43,15 @@ def main() -> None:
     rows += [
         (f"`boshnas {name} --help`", (sys.executable, "-m", "boshnas", name, "--help"), "<= 0.5") for name in _COMMANDS
     ]
-    rows += [(f"`python -m {name} --help`", (sys.executable, "-m", name, "--help"), "") for name in OTHERS]
+    rows += [
+        (f"`python -m {name} --help`", (sys.executable, "-m", name, "--help"), asked) for name, asked in OTHERS.items()
+    ]
     lines = ["| command | asked, s | waited, s | processor, s |", "|---|---:|---:|---:|"]
     for name, words, asked in rows:
-        measured = seconds(words, 1 if "-m" in words and words[2] in OTHERS else arguments.repeats)
+        measured = seconds(words, arguments.repeats)
         lines.append(f"| {name} | {asked} | {'fails |' if measured is None else '{:.2f} | {:.2f}'.format(*measured)} |")
-    body = (
-        "\n".join(lines)
-        + "\n\nFlags of pretrain and finetune are those of the transformers Trainer, which brings torch."
-    )
-    setting = f"Shortest of {arguments.repeats} starts; of the last three commands one."
-    outcome.publish("Help", ["typer", "rich"], setting, body, arguments.out)
+    setting = f"Shortest of {arguments.repeats} starts."
+    outcome.publish("Help", ["typer", "rich"], setting, "\n".join(lines), arguments.out)
 
 
 if __name__ == "__main__":

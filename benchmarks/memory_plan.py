@@ -37,7 +37,7 @@ from transformers.utils import logging as transformers_logging
 
 from design_space.architecture import Architecture, Layer
 from design_space.model import FlexiBertConfig
-from finetune.config import FinetuneArguments
+from finetune.arguments import FinetuneArguments
 from finetune.memory.activations import activation_bytes
 from finetune.memory.measured import PeakMemory
 from finetune.memory.peak import peak

@@ -22,7 +22,7 @@ from typing import Any
 import outcome
 from transformers.utils import logging as transformers_logging
 
-from finetune.config import FinetuneArguments
+from finetune.arguments import FinetuneArguments
 from finetune.data import load_task
 from finetune.heads.head import Reading
 from finetune.outcomes.repeats import SettingOutcome, points

@@ -15,15 +15,13 @@ import outcome
 
 PROGRAM = """
 import sys, time
-from pretrain.__main__ import main
-from pretrain import train
+from pretrain import command, train
 start = time.perf_counter()
 def report(step, num_steps):
     sys.stderr.write(f"first step {time.perf_counter() - start:.3f}\\n")
 original = train.pretrain
-import pretrain.__main__ as command
 command.pretrain = lambda *a: original(*a, report=report)
-main(sys.argv[1:])
+command.run_command(sys.argv[1:])
 """
 
 

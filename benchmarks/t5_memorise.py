@@ -27,7 +27,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration, set_seed
 from transformers.utils import logging as transformers_logging
 
-from finetune.config import FinetuneArguments, FinetuneConfig
+from finetune.arguments import FinetuneArguments
+from finetune.config import FinetuneConfig
 from finetune.outcomes.repeats import RunOutcome
 from finetune.outcomes.results import tell
 from finetune.rows.squad import Question, read_squad

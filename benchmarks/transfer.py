@@ -23,7 +23,7 @@ from design_space import Architecture, DesignSpace, Layer
 from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
 from design_space.model.presets import preset
 from design_space.model.transfer import overlap, transfer
-from pretrain.config import PretrainArguments
+from pretrain.arguments import PretrainArguments
 from pretrain.corpus import PackedCorpus, pack
 from pretrain.documents import read_documents
 from pretrain.tokenizer import train_tokenizer

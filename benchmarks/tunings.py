@@ -17,7 +17,7 @@ from finetune_learning import source_of
 from transformers import AutoModelForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
-from finetune.config import FinetuneArguments
+from finetune.arguments import FinetuneArguments
 from finetune.heads.head import Reading
 from finetune.outcomes.repeats import SettingOutcome
 from finetune.outcomes.results import tell

@@ -15,7 +15,7 @@ from boshnas.worker.settings import MAX_POSITIONS, Settings
 from design_space.architecture import Architecture
 from design_space.counts import num_flops
 from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM, FlexiBertForSequenceClassification
-from pretrain.config import bf16_supported
+from pretrain.arguments import bf16_supported
 from pretrain.throughput import flops_per_token
 
 LIMIT_S = 4.0

@@ -1,7 +1,6 @@
 """What the search asks of a worker (job.json) and what comes back (result.json)."""
 
 import math
-import os
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -10,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 from boshnas.errors import InputError
 from boshnas.trial import Status
 from boshnas.version import VERSION
+from boshnas.whole_file import write_whole
 
 SCHEMA_NUMBER = 2
 JOB_FILE = "job.json"
@@ -140,23 +140,9 @@ def job_folder(run_folder: Path, number: int) -> Path:
     return run_folder / JOBS_FOLDER / f"{number:05d}"
 
 
-def write_json(path: Path, content: str) -> None:
-    """Write a file whole or not at all: temporary name, flush, rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)  # a full disk has no room for halves
-        raise
-
-
 def write_model(path: Path, model: BaseModel) -> None:
     """Write a job, result or progress as JSON, whole or not at all."""
-    write_json(path, model.model_dump_json(indent=1))
+    write_whole(path, model.model_dump_json(indent=1))
 
 
 def read_model(path: Path, kind: type[Model]) -> Model:

@@ -12,7 +12,7 @@ from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
 from finetune.memory.activations import activation_bytes
 from finetune.memory.model import planned_model
 from finetune.memory.peak import peak
-from pretrain.config import bf16_supported
+from pretrain.arguments import bf16_supported
 from pretrain.memory import memory_bytes
 
 

@@ -1,6 +1,12 @@
-"""Draws the figures of these pages from the results of the benchmarks: `python docs/figures.py`."""
+"""Draws the figures of these pages: `python docs/figures.py [RUN]`.
+
+From the results of the benchmarks; with a run's folder also README's picture of its report, for which it needs
+Chromium and `pip install -e '.[browser]'`.
+"""
 
 import re
+import shutil
+import sys
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +14,8 @@ from typing import NamedTuple
 DOCS = Path(__file__).parent
 ABLATION = DOCS.parent / "benchmarks" / "results" / "ablation.md"
 FIGURE = DOCS / "assets" / "ablation.svg"
+PICTURE = DOCS / "assets" / "report.png"
+WIDTH = 1280  # of the picture, in pixels
 
 _LEFT, _WIDTH, _HEIGHT, _ROW, _TOP = 230, 420, 40, 30, 40
 _STYLE = "font: 15px sans-serif; fill: #808080"  # grey is read on white and on black
@@ -63,5 +71,25 @@ def ablation() -> str:
     return dots(tables(ABLATION.read_text("utf-8"))[0], 2, "mean regret over all evaluations ± standard error")
 
 
+def report(run: Path) -> bytes:
+    """The top of a run's report as a PNG: the best architecture and how the search went, without the best ten."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": WIDTH, "height": 900})
+        page.goto((run / "report.html").resolve().as_uri())
+        page.wait_for_selector("html[data-drawn]")
+        page.add_style_tag(content="#best > .scroll { display: none }")
+        box = page.locator("#progress").bounding_box()
+        assert box is not None
+        height = box["y"] + box["height"]
+        picture: bytes = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": WIDTH, "height": height})
+        browser.close()
+    return picture
+
+
 if __name__ == "__main__":
     FIGURE.write_text(ablation())
+    for folder in sys.argv[1:]:
+        PICTURE.write_bytes(report(Path(folder)))

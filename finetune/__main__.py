@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from design_space.command_line import exit_code
 from design_space.errors import InputError, did_you_mean
 from finetune.commands.flags import translate
+from finetune.config import CONFIGS, TrainerDefaults, command_and_example
+from pretrain.command_line import help_if_asked
 
 COMPARE, MEMORY, MERGE, SWEEP = "compare", "memory", "merge", "sweep"
 BENCHMARKS = ("glue", "superglue")
@@ -51,7 +53,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _train(benchmark: str | None, words: Sequence[str]) -> None:
-    """Put the flags into today's words, and run."""
+    """Show the help, or put the flags into today's words and run."""
+    help_if_asked(words, (CONFIGS[benchmark], TrainerDefaults), command_and_example(benchmark))
     flags, warnings = translate(words)
     for warning in warnings:
         sys.stderr.write(f"{warning}\n")

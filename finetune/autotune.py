@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from design_space.errors import InputError
-from finetune.config import FinetuneArguments
+from finetune.arguments import FinetuneArguments
 from finetune.outcomes.file import difference, json_ready
 from pretrain.callbacks import DivergedError
 

@@ -1,18 +1,17 @@
-"""What a fine-tuning run is told: its own flags, and those of transformers."""
+"""What a fine-tuning run is told: its own flags, and the Trainer's with other defaults here.
 
+`--help` shows what is told here, so nothing in this file imports torch or transformers, which take seconds.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-import torch
-from transformers import TrainingArguments
-from transformers.training_args import OptimizerNames
-
 from finetune.tuning.settings import FULL, METHODS, Tuning
-from pretrain.config import bf16_supported
 
+COMMAND = "python -m finetune"
 MFAC = "mfac"
 ADAMW = "adamw"
-_OPTIMIZERS = [ADAMW, *(name.value for name in OptimizerNames), MFAC, MFAC.upper()]
 SAMPLING = ["group_by_length", "random", "sequential", "stratified"]
 PROBLEMS = ["classification", "regression"]
 TASK_TYPES = ["closed_book_qa", "seq2seq"]
@@ -118,8 +117,41 @@ class FinetuneConfig(RunsConfig):
 
 
 @dataclass
-class FinetuneArguments(TrainingArguments):
-    """Arguments of the transformers Trainer with defaults for small encoders on GLUE."""
+class SuiteConfig(RunsConfig):
+    """Flags of a benchmark."""
+
+    tasks: str = field(default="all", metadata={"help": "Names separated by commas, or 'all' that the data has."})
+    parallel: int = field(default=1, metadata={"help": "Tasks at a time."})
+
+
+@dataclass
+class GlueConfig(SuiteConfig):
+    """Flags of GLUE, whose test labels a site keeps."""
+
+    submission: str = field(
+        default="",
+        metadata={"help": "Folder for predictions of the test rows, in the files that gluebenchmark.com takes."},
+    )
+
+
+CONFIGS: Mapping[str | None, type[RunsConfig]] = {None: FinetuneConfig, "glue": GlueConfig, "superglue": SuiteConfig}
+"""Flags by benchmark, None for one task."""
+
+
+def command_and_example(benchmark: str | None) -> tuple[str, str]:
+    """How a command is called, and how with flags, for its help."""
+    if benchmark is None:
+        return (
+            COMMAND,
+            f"{COMMAND} --model_name_or_path tiny --task_name mrpc --data my-glue/ --num_runs 5 --output_dir out",
+        )
+    command = f"{COMMAND} {benchmark}"
+    return command, f"{command} --model_name_or_path tiny --data {benchmark}-files/ --output_dir out"
+
+
+@dataclass
+class TrainerDefaults:
+    """Arguments of the transformers Trainer with defaults for small encoders on GLUE, and further ones."""
 
     _argument_group_name = "the transformers Trainer"
 
@@ -129,8 +161,7 @@ class FinetuneArguments(TrainingArguments):
         metadata={"help": "Peak learning rate; where not given " + _told_rates() + "."},
     )
     optim: str = field(
-        default=TrainingArguments.default_optim,
-        metadata={"help": "The optimizer: AdamW, M-FAC, or another of transformers.", "choices": _OPTIMIZERS},
+        default=ADAMW, metadata={"help": "The optimizer: adamw, mfac (M-FAC), or another of transformers."}
     )
     optim_args: str | None = field(
         default=None, metadata={"help": "Its arguments, as 'num_grads=64,damp=1e-6' or as JSON."}
@@ -194,46 +225,6 @@ class FinetuneArguments(TrainingArguments):
         default=None,
         metadata={"help": "Score after each epoch, keep the best, stop after so many epochs without a better one."},
     )
-    bf16: bool = field(
-        default_factory=bf16_supported,
-        metadata={"help": "Compute in bfloat16; where a GPU has it, unless --fp16."},
-    )
     disable_tqdm: bool | None = field(default=False, metadata={"help": "Show no progress."})
     save_strategy: str = field(default="no", metadata={"help": "When to keep intermediate checkpoints."})
     report_to: str = field(default="none", metadata={"help": "Where transformers reports to."})
-    dataloader_pin_memory: bool = field(
-        default_factory=torch.cuda.is_available, metadata={"help": "Page-locked batches, for GPUs."}
-    )
-
-    def __post_init__(self) -> None:
-        if self.learning_rate is None:
-            self.learning_rate = LEARNING_RATES[self.tuning]
-        self.bf16 = self.bf16 and not (self.fp16 or self.use_cpu)
-        if self.early_stopping_patience is not None:
-            self.eval_strategy = self.save_strategy = "epoch"
-            self.load_best_model_at_end, self.save_only_model, self.save_total_limit = True, True, 1
-            self.metric_for_best_model, self.greater_is_better = "score", True
-        if self.optim == ADAMW:
-            self.optim = self.default_optim
-        is_mfac = self.optim.lower() == MFAC
-        if is_mfac:  # transformers refuses names that it does not know
-            self.optim = OptimizerNames.SGD
-        super().__post_init__()
-        if is_mfac:
-            self.optim = MFAC
-
-    def tuned(self) -> Tuning:
-        """What is trained.
-
-        Raises:
-            InputError: If a number is outside its range.
-        """
-        return Tuning(
-            method=self.tuning,
-            adapter_reduction_factor=self.adapter_reduction_factor,
-            lora_rank=self.lora_rank,
-            lora_alpha=self.lora_alpha,
-            lora_target_modules=tuple(self.lora_target_modules),
-            num_virtual_tokens=self.num_virtual_tokens,
-            reparameterization_size=self.reparameterization_size,
-        )

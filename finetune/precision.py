@@ -9,9 +9,9 @@ import torch
 from accelerate import Accelerator
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from finetune.config import FinetuneArguments
+from finetune.arguments import FinetuneArguments
+from pretrain.arguments import bf16_supported
 from pretrain.callbacks import DivergedError
-from pretrain.config import bf16_supported
 
 Outcome = TypeVar("Outcome")
 

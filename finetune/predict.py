@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from design_space.files import written_whole
+from finetune.arguments import FinetuneArguments
 from finetune.checkpoint import load_checkpoint
-from finetune.config import FinetuneArguments
 from finetune.heads.by_problem import head_for
 from finetune.heads.head import Features, Head, Outcome, Reading
 from finetune.precision import without_overflow

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from design_space.errors import InputError
 from design_space.files import written_whole
-from finetune.config import FinetuneArguments
+from finetune.arguments import FinetuneArguments
 from finetune.heads.head import Reading
 from finetune.outcomes.file import difference, json_ready
 from finetune.outcomes.repeats import RunOutcome, SettingOutcome

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from finetune.config import FinetuneArguments
+from finetune.arguments import FinetuneArguments
 from finetune.data import load_task
 from finetune.heads.head import Reading
 from finetune.messages import silence

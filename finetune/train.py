@@ -18,8 +18,8 @@ from transformers import (
 )
 
 from design_space.errors import InputError
+from finetune.arguments import FinetuneArguments
 from finetune.checkpoint import load_checkpoint, save_beside
-from finetune.config import FinetuneArguments
 from finetune.data import Row, TaskData
 from finetune.heads.by_problem import head_for
 from finetune.heads.head import Head, Reading

@@ -13,7 +13,7 @@ from transformers.optimization import AdafactorSchedule
 from transformers.trainer_utils import PredictionOutput, TrainOutput
 
 from design_space.errors import InputError, first_line
-from finetune.config import FinetuneArguments
+from finetune.arguments import FinetuneArguments
 from finetune.metrics import task_score
 from finetune.optimizers.choice import OURS, chosen, name_of
 from finetune.optimizers.groups import parameter_groups

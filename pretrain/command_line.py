@@ -31,6 +31,9 @@ class FlagParser(HfArgumentParser):
             epilog=f"example: {example}",
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         )
+        self.add_argument(
+            "--help_all", "--help-all", action="help", help="show every argument of the transformers Trainer, too"
+        )
 
     def error(self, message: str) -> NoReturn:
         """Refuse, where argparse would print its whole usage.
@@ -78,6 +81,23 @@ class FlagParser(HfArgumentParser):
     def _nearest(self, word: str) -> str | None:
         known = [flag for action in self._actions for flag in action.option_strings]
         return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=_CLOSE)), None)
+
+
+def help_if_asked(
+    arguments: Sequence[str], dataclass_types: Sequence[Any], command_and_example: tuple[str, str]
+) -> None:
+    """Show some flags and end where a command line asks for help, before the Trainer is imported, which takes seconds.
+
+    Args:
+        arguments: The words after the command.
+        dataclass_types: Flags to show; those of the Trainer alone are left to `--help_all`.
+        command_and_example: As of `FlagParser`.
+
+    Raises:
+        SystemExit: With code 0, if -h or --help is there.
+    """
+    if not {"-h", "--help"}.isdisjoint(arguments):
+        FlagParser(dataclass_types, *command_and_example).parse(["--help"])
 
 
 def is_value(word: str) -> bool:

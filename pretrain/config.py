@@ -1,4 +1,7 @@
-"""What a pre-training run is told: its own flags, and those of transformers with RoBERTa's constants."""
+"""What a pre-training run is told: its own flags, the Trainer's with other defaults here, and recipes.
+
+`--help` shows what is told here, so nothing in this file imports torch or transformers, which take seconds.
+"""
 
 import difflib
 from dataclasses import dataclass, field
@@ -6,13 +9,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from transformers import TrainingArguments
-from transformers.utils.import_utils import is_torch_bf16_gpu_available
 
 from design_space.errors import InputError, did_you_mean
+
+COMMAND = "python -m pretrain"
+EXAMPLE = "python -m pretrain --model_dict bert_tiny --train_file corpus/ --output_dir out --max_steps 2000"
 
 
 @dataclass
@@ -79,14 +82,9 @@ class PretrainConfig:
     json: bool = field(default=False, metadata={"help": "Print the result as one JSON line."})
 
 
-def bf16_supported() -> bool:
-    """Whether there is a GPU that computes in bfloat16."""
-    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-
-
 @dataclass
-class PretrainArguments(TrainingArguments):
-    """Arguments of the transformers Trainer; the defaults are those of RoBERTa (Liu et al. 2019, arXiv:1907.11692)."""
+class TrainerDefaults:
+    """Arguments of the transformers Trainer with the defaults of RoBERTa (Liu et al. 2019, arXiv:1907.11692)."""
 
     _argument_group_name = "the transformers Trainer"
 
@@ -101,10 +99,6 @@ class PretrainArguments(TrainingArguments):
     num_train_epochs: float = field(
         default=0.0, metadata={"help": "Readings of the corpus, instead of --max_steps; 0: not given."}
     )
-    bf16: bool = field(
-        default_factory=bf16_supported,
-        metadata={"help": "Compute in bfloat16; where a GPU has it, unless --fp16."},
-    )
     logging_steps: float = field(default=10, metadata={"help": "Steps between two losses of the learning curve."})
     logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Hide NaN losses from the log."})
     save_strategy: str = field(default="no", metadata={"help": "When to keep intermediate checkpoints."})
@@ -113,21 +107,6 @@ class PretrainArguments(TrainingArguments):
     )
     disable_tqdm: bool | None = field(default=False, metadata={"help": "Show no progress."})
     report_to: str = field(default="none", metadata={"help": "Where transformers reports to."})
-    dataloader_pin_memory: bool = field(
-        default_factory=torch.cuda.is_available, metadata={"help": "Page-locked batches, for GPUs."}
-    )
-
-    def __post_init__(self) -> None:
-        self.bf16 = self.bf16 and not (self.fp16 or self.use_cpu)
-        if self.bf16 and not is_torch_bf16_gpu_available():
-            raise InputError(
-                "--bf16: needs a GPU that computes in bfloat16, there is none. Leave it out, or --use_cpu true."
-            )
-        for end in ("", "_kwargs"):  # names of before transformers 5.23, which warns of them
-            old, new = f"gradient_checkpointing{end}", f"activation_checkpointing{end}"
-            if hasattr(self, new) and getattr(self, new) is None:
-                setattr(self, new, getattr(self, old))
-        super().__post_init__()
 
 
 MIN_VOCAB_SIZE = 261  # 256 bytes and five special tokens

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from design_space.errors import InputError
+from pretrain.arguments import PretrainArguments
 from pretrain.command_line import FlagParser
-from pretrain.config import MIN_VOCAB_SIZE, PretrainArguments, PretrainConfig, load_recipe
+from pretrain.config import COMMAND, EXAMPLE, MIN_VOCAB_SIZE, PretrainConfig, load_recipe
 from pretrain.start import is_checkpoint
-
-EXAMPLE = "python -m pretrain --model_dict bert_tiny --train_file corpus/ --output_dir out --max_steps 2000"
 
 
 def parse(arguments: Sequence[str]) -> tuple[PretrainConfig, PretrainArguments]:
@@ -18,7 +17,7 @@ def parse(arguments: Sequence[str]) -> tuple[PretrainConfig, PretrainArguments]:
     Raises:
         InputError: If a flag is unknown, or a value breaks its rule.
     """
-    parser = FlagParser((PretrainConfig, PretrainArguments), "python -m pretrain", EXAMPLE)
+    parser = FlagParser((PretrainConfig, PretrainArguments), COMMAND, EXAMPLE)
     config, training = parser.parse(arguments)
     _check_tokenizer_flags(config)
     if config.recipe is not None:

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from design_space.errors import InputError
 from design_space.files import written_whole
 from design_space.model.presets import PRESETS
-from pretrain.config import PretrainArguments
+from pretrain.arguments import PretrainArguments
 
 IDENTITY_FILE = "run.json"
 _NUM_PROBED = 1000  # blocks that are compared

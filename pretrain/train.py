@@ -21,11 +21,11 @@ from design_space.errors import InputError
 from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM
 from design_space.model.folder import add_code
 from design_space.model.modeling_flexibert import FlexiBertPreTrainedModel
+from pretrain.arguments import PretrainArguments
 from pretrain.budget import Budget, Clock, TimeLimit
 from pretrain.callbacks import Last, ProgressReport, StepReporter, StopOnDivergence
 from pretrain.checkpoints import PARTIAL, SaveByTime, cannot_be_written, checkpoints, step_of
 from pretrain.collate import MaskingCollator
-from pretrain.config import PretrainArguments
 from pretrain.corpus import PackedCorpus
 from pretrain.curve import CurveFile
 from pretrain.identity import identity, keep, require_same

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from boshnas.doctor.checks import Check, failure, ok, warning
-from boshnas.job import write_json
 from boshnas.store.sqlite import on_network_disk
+from boshnas.whole_file import write_whole
 from boshnas.writable import why_unwritable
 
 _GIB = 2**30
@@ -48,7 +48,7 @@ def _free(folder: Path) -> Check:
 
 def _written(folder: Path) -> Check:
     try:
-        write_json(folder / "file.json", "{}")
+        write_whole(folder / "file.json", "{}")
         content = (folder / "file.json").read_text(encoding="utf-8")
     except OSError as error:
         content = error.strerror or type(error).__name__

@@ -74,7 +74,7 @@ def check_gpus() -> Iterator[Check]:
     if count == 0:
         yield ok("precision", "float32, on the CPU")
         return
-    from pretrain.config import bf16_supported  # seconds
+    from pretrain.arguments import bf16_supported  # seconds
 
     if bf16_supported():
         yield ok("precision", "bfloat16 with float32 weights")

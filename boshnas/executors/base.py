@@ -13,8 +13,9 @@ from boshnas.errors import InputError
 from boshnas.executors.leftover import end_leftover
 from boshnas.executors.outcome import PASSING_ERRORS, failed_result, remove_stale_result, written_result
 from boshnas.executors.slots import SlotExecutor
-from boshnas.job import JOB_FILE, STARTED_FILE, Job, Result, write_json, write_model
+from boshnas.job import JOB_FILE, STARTED_FILE, Job, Result, write_model
 from boshnas.trial import Status
+from boshnas.whole_file import write_whole
 
 JOB_WORD = "{job}"
 """In a worker's command: the path of its job.json."""
@@ -136,7 +137,7 @@ class ProcessExecutor(SlotExecutor, Generic[AnyRun]):
             (folder / STARTED_FILE).unlink(missing_ok=True)
             write_model(folder / JOB_FILE, job)
             if self.cluster is not None:
-                write_json(folder / EXECUTOR_FILE, self.cluster + "\n")
+                write_whole(folder / EXECUTOR_FILE, self.cluster + "\n")
             try:
                 found = self._start(job, folder)
             except Exception:

@@ -27,9 +27,10 @@ from finetune.data import load_task
 from finetune.heads.head import Reading
 from finetune.tasks import find_task
 from finetune.train import finetune
+from pretrain.arguments import PretrainArguments
 from pretrain.budget import Budget
 from pretrain.cache import packed
-from pretrain.config import PretrainArguments, Recipe, load_recipe
+from pretrain.config import Recipe, load_recipe
 from pretrain.mixture import Mixture
 from pretrain.tokenizer import load_tokenizer
 from pretrain.train import Objective, Run, build_model, pretrain

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 from boshnas.errors import InputError
-from boshnas.job import write_json
 from boshnas.report.facts import facts
 from boshnas.report.page import page
 from boshnas.report.plots import panels
@@ -12,6 +11,7 @@ from boshnas.report.target import Format, check_target
 from boshnas.report.texts import as_json, as_markdown
 from boshnas.saved_run import Run
 from boshnas.store import Database
+from boshnas.whole_file import write_whole
 
 REPORT_FILE = "report.html"
 """In a run's folder, as a search leaves it at its end."""
@@ -41,7 +41,7 @@ def write_report(run: Run, target: Path, format: Format = Format.HTML) -> None:
     check_target(target)
     content = report_text(run, format)
     try:
-        write_json(target, content)
+        write_whole(target, content)
     except OSError as error:
         raise InputError(
             f"--out: {str(target)!r} cannot be written ({error.strerror}). Make room, or give another file."

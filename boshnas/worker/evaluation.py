@@ -22,9 +22,9 @@ from finetune.heads.head import Reading
 from finetune.outcomes.repeats import RunOutcome
 from finetune.tasks import Task, find_task, glue_score
 from finetune.train import finetune
+from pretrain.arguments import PretrainArguments
 from pretrain.budget import Budget
 from pretrain.checkpoints import checkpoints, step_of
-from pretrain.config import PretrainArguments
 from pretrain.corpus import PackedCorpus
 from pretrain.identity import IDENTITY_FILE
 from pretrain.interrupt import StoppedError, stop_on_signal

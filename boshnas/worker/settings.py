@@ -4,8 +4,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
-from finetune.config import FinetuneArguments
-from pretrain.config import Recipe, bf16_supported
+from finetune.arguments import FinetuneArguments
+from pretrain.arguments import bf16_supported
+from pretrain.config import Recipe
 
 MAX_POSITIONS = 512
 

@@ -5,7 +5,8 @@ import math
 from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 
 from design_space.errors import InputError, first_line
-from finetune.config import FinetuneArguments, RunsConfig
+from finetune.arguments import FinetuneArguments
+from finetune.config import RunsConfig
 from finetune.optimizers.choice import OURS, chosen
 from finetune.output_folder import require_free
 from finetune.tuning.settings import Tuning

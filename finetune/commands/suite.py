@@ -4,12 +4,13 @@ import contextlib
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from design_space.errors import InputError
+from finetune.arguments import FinetuneArguments
 from finetune.commands.checks import check, require_one_process, seeds_of
-from finetune.config import FinetuneArguments, RunsConfig
+from finetune.config import CONFIGS, GlueConfig, SuiteConfig, command_and_example
 from finetune.data import available_tasks, source_name
 from finetune.heads.head import Reading
 from finetune.outcomes.results import keep, show, tell
@@ -22,33 +23,12 @@ from finetune.suite import Suite, run_suite
 from finetune.tasks import GLUE, SUPERGLUE, Task, parse_tasks
 from pretrain.command_line import FlagParser
 
-
-@dataclass
-class SuiteConfig(RunsConfig):
-    """Flags of a benchmark."""
-
-    tasks: str = field(default="all", metadata={"help": "Names separated by commas, or 'all' that the data has."})
-    parallel: int = field(default=1, metadata={"help": "Tasks at a time."})
-
-
-@dataclass
-class GlueConfig(SuiteConfig):
-    """Flags of GLUE, whose test labels a site keeps."""
-
-    submission: str = field(
-        default="",
-        metadata={"help": "Folder for predictions of the test rows, in the files that gluebenchmark.com takes."},
-    )
-
-
-_CONFIGS = {"glue": GlueConfig, "superglue": SuiteConfig}
 _TASKS = {"glue": GLUE, "superglue": SUPERGLUE}
 
 
 def run_benchmark(name: str, words: Sequence[str]) -> None:
     """Read the flags and run."""
-    example = f"python -m finetune {name} --model_name_or_path tiny --data {name}-files/ --output_dir out"
-    parser = FlagParser((_CONFIGS[name], FinetuneArguments), f"python -m finetune {name}", example)
+    parser = FlagParser((CONFIGS[name], FinetuneArguments), *command_and_example(name))
     config, training = parser.parse(words)
     check(config, training)
     if training.do_predict:

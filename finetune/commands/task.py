@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from design_space.errors import InputError
+from finetune.arguments import FinetuneArguments
 from finetune.autotune import Ranges, ReportToTrial, autotune
 from finetune.commands.checks import check, require_one_process, seeds_of
-from finetune.config import FinetuneArguments, FinetuneConfig
+from finetune.config import FinetuneConfig, command_and_example
 from finetune.outcomes.repeats import SettingOutcome, detail_text, points
 from finetune.outcomes.results import keep, show, tell
 from finetune.outcomes.table import seeds_table
@@ -23,7 +24,6 @@ from finetune.train import finetune
 from finetune.tuning.settings import FULL
 from pretrain.command_line import FlagParser
 
-EXAMPLE = "python -m finetune --model_name_or_path tiny --task_name mrpc --data my-glue/ --num_runs 5 --output_dir out"
 PREDICTIONS_FILE = "predictions.tsv"
 
 
@@ -62,7 +62,7 @@ def parse(words: Sequence[str]) -> Command:
     Raises:
         InputError: If one is unknown, its value not allowed, or of no use.
     """
-    parser = FlagParser((FinetuneConfig, FinetuneArguments), "python -m finetune", EXAMPLE)
+    parser = FlagParser((FinetuneConfig, FinetuneArguments), *command_and_example(None))
     config, training = parser.parse(words)
     check(config, training)
     trains = training.do_train or not (training.do_predict or _asks_to_score(words))

@@ -24,7 +24,6 @@ from boshnas.writable import HELD_FILE, LOCK_FILE
 
 IDENTITY = {
     "space": "/spaces/[red]tiny.yaml",
-    "score_name": "GLUE [score]",
     "options": {"space": "tiny", "budget": 4, "seed": 3, "evaluator": None, "constraints": []},
     "versions": {"torch": "2.13.0"},
 }
@@ -64,7 +63,7 @@ def finish(store: Store, number: int, score: float | None, error: str | None = N
 
 def begin(folder: Path, identity: dict[str, Any] | None = None) -> Store:
     folder.mkdir(parents=True)
-    return Store.create(folder / STORE_FILE, IDENTITY if identity is None else identity, {})
+    return Store.create(folder / STORE_FILE, IDENTITY if identity is None else identity, {}, score_name="GLUE [score]")
 
 
 @pytest.fixture

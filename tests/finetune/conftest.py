@@ -13,13 +13,13 @@ from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGene
 from transformers.utils import logging as transformers_logging
 
 from design_space.architecture import Architecture, Layer
-from finetune.config import FinetuneArguments
+from finetune.arguments import FinetuneArguments
 from finetune.data import TaskData
 from finetune.heads.head import Reading
 from finetune.tasks import TEXT_TASKS
 from finetune.train import finetune
 from pretrain import demo
-from pretrain.config import PretrainArguments
+from pretrain.arguments import PretrainArguments
 from pretrain.corpus import pack
 from pretrain.tokenizer import train_tokenizer
 from pretrain.train import build_model, pretrain

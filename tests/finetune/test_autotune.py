@@ -8,8 +8,8 @@ import optuna
 import pytest
 
 from design_space.errors import InputError
+from finetune.arguments import FinetuneArguments
 from finetune.autotune import STUDY_FILE, Ranges, ReportToTrial, autotune
-from finetune.config import FinetuneArguments
 from pretrain.callbacks import DivergedError
 
 Make = Callable[..., FinetuneArguments]

@@ -35,8 +35,8 @@ from transformers import (
 from design_space.errors import InputError
 from finetune import checkpoint as module
 from finetune import loaded
+from finetune.arguments import FinetuneArguments
 from finetune.checkpoint import label_names, load_checkpoint
-from finetune.config import FinetuneArguments
 from finetune.data import TaskData
 from finetune.heads.head import Reading
 from finetune.tasks import GLUE, SQUAD, SUPERGLUE, TEXT_TASKS

@@ -3,8 +3,9 @@
 import pytest
 
 from design_space.errors import InputError
+from finetune.arguments import FinetuneArguments
 from finetune.commands.flags import translate
-from finetune.config import FinetuneArguments, FinetuneConfig
+from finetune.config import FinetuneConfig
 from pretrain.command_line import FlagParser
 
 MFAC = (

@@ -5,10 +5,11 @@ from dataclasses import fields
 import pytest
 from transformers.training_args import OptimizerNames
 
+from finetune.arguments import FinetuneArguments
 from finetune.commands.flags import translate
 from finetune.commands.removed_flags import REMOVED, REMOVED_VALUES
 from finetune.commands.suite import GlueConfig
-from finetune.config import FinetuneArguments, FinetuneConfig
+from finetune.config import FinetuneConfig
 from pretrain.command_line import FlagParser
 
 # Fields of TrainingArguments in transformers 3.0, 3.5, 4.0, 4.2, 4.6, 4.10, 4.20, 4.30, 4.36, 4.44, 4.48, 4.57 or 5.0

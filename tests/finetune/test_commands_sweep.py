@@ -105,7 +105,7 @@ def test_without_any_result_the_reason_is_the_refusal(sweep_flags: Callable[...,
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--optim", "adamw,adman"], "argument --optim: invalid choice: 'adman'"),
+        (["--optim", "adamw,adman"], "^--optim: must be one of adamw, .*, got 'adman'"),
         (["--tuning", "adaptor"], "argument --tuning: invalid choice: 'adaptor'"),
         (["--tuning", ","], "^--tuning: must name at least one, got ','"),
         (["--learning_rate", ","], "^--learning_rate: must name at least one"),

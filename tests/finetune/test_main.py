@@ -2,6 +2,8 @@
 
 import json
 import runpy
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -517,6 +519,25 @@ def test_the_module_ends_with_the_exit_code(
     assert caught.value.code == 2
     expected = "--model_name_or_path: must name a checkpoint. Give a folder or a hub name.\n"
     assert capsys.readouterr().err == expected
+
+
+@pytest.mark.parametrize("words", [["--help"], ["glue", "--help"], ["superglue", "-h"], []])
+def test_help_does_not_wait_for_torch(words: list[str]) -> None:
+    code = (
+        "import sys\nfrom finetune.__main__ import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as end: assert not end.code\n"
+        "else: raise AssertionError\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True, text=True)
+    assert "--learning_rate" in done.stdout
+    assert "--help_all" in done.stdout
+
+
+def test_an_optimizer_that_does_not_exist_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"^--optim: must be one of adamw, .* got 'mfca'\. Did you mean 'mfac'\?$"):
+        main(["--model_name_or_path", "x", "--task_name", "mrpc", "--optim", "mfca"])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from design_space.errors import InputError
-from finetune.config import FinetuneArguments
+from finetune.arguments import FinetuneArguments
 from finetune.data import TaskData
 from finetune.heads.head import Reading
 from finetune.optimizers.choice import chosen, read_arguments

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from design_space.errors import InputError
-from finetune.config import FinetuneArguments
+from finetune.arguments import FinetuneArguments
 from finetune.data import TaskData
 from finetune.heads.head import Reading
 from finetune.heads.text import TextHead

@@ -9,7 +9,7 @@ import pytest
 
 from design_space.errors import InputError
 from finetune import runs
-from finetune.config import FinetuneArguments
+from finetune.arguments import FinetuneArguments
 from finetune.data import TaskData
 from finetune.heads.head import Reading
 from finetune.outcomes.repeats import RunOutcome, SettingOutcome

@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
+from finetune.arguments import FinetuneArguments
 from finetune.checkpoint import load_checkpoint
-from finetune.config import FinetuneArguments
 from finetune.data import TaskData
 from finetune.heads.by_problem import head_for
 from finetune.heads.head import Reading

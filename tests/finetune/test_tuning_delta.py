@@ -21,8 +21,8 @@ from transformers import (
 
 from design_space.errors import InputError
 from finetune.__main__ import main
+from finetune.arguments import FinetuneArguments
 from finetune.checkpoint import load_checkpoint
-from finetune.config import FinetuneArguments
 from finetune.data import TaskData
 from finetune.heads.head import Reading
 from finetune.tasks import GLUE, SUPERGLUE, TEXT_TASKS

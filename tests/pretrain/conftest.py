@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast, set_s
 
 from design_space.architecture import Architecture, Layer
 from design_space.model import FlexiBertForMaskedLM
-from pretrain.config import PretrainArguments
+from pretrain.arguments import PretrainArguments
 from pretrain.corpus import PackedCorpus, pack
 from pretrain.tokenizer import train_tokenizer
 from pretrain.train import PretrainResult, build_model, pretrain

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from design_space.errors import InputError
-from pretrain.config import PretrainArguments, PretrainConfig, Recipe, Source, load_recipe, recipe_names
+from pretrain.arguments import PretrainArguments
+from pretrain.config import PretrainConfig, Recipe, Source, load_recipe, recipe_names
 from pretrain.hub import HubSet
 from pretrain.tokenizer import MIN_VOCAB_SIZE
 

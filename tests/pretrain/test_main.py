@@ -6,6 +6,8 @@ import os
 import re
 import runpy
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,7 @@ from design_space.architecture import Architecture, Layer
 from design_space.command_line import exit_code
 from design_space.errors import InputError
 from design_space.model.presets import PRESETS
-from pretrain import __main__ as command
-from pretrain import cache
+from pretrain import __main__, cache, command
 from pretrain.__main__ import main
 from pretrain.callbacks import Last
 from pretrain.config import recipe_names
@@ -377,7 +378,7 @@ def test_the_module_ends_with_the_exit_code(
 ):
     monkeypatch.setattr("sys.argv", ["pretrain", "--jsn"])
     with pytest.raises(SystemExit) as caught:
-        runpy.run_path(command.__file__, run_name="__main__")
+        runpy.run_path(__main__.__file__, run_name="__main__")
     assert caught.value.code == 2
     assert capsys.readouterr().err == "python -m pretrain: unknown flag '--jsn'. Did you mean --json?\n"
 
@@ -387,6 +388,34 @@ def test_help_ends_with_code_0_and_shows_the_example(capsys: pytest.CaptureFixtu
         main(["--help"])
     assert caught.value.code == 0
     assert "python -m pretrain --model_dict bert_tiny" in " ".join(capsys.readouterr().out.split())
+
+
+def test_help_does_not_wait_for_torch():
+    code = (
+        "import sys\nfrom pretrain.__main__ import main\n"
+        "try: main(['--model_dict', 'x', '--help'])\n"
+        "except SystemExit as end: assert not end.code\n"
+        "else: raise AssertionError\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "--mlm_probability" in done.stdout
+
+
+def test_all_arguments_of_the_trainer_have_a_help_of_their_own(capsys: pytest.CaptureFixture[str]):
+    told = []
+    for word in ("--help", "--help_all"):
+        with pytest.raises(SystemExit) as caught:
+            main([word])
+        assert caught.value.code == 0
+        told.append(capsys.readouterr().out)
+    short, whole = told
+    assert "--help_all" in short
+    assert "--learning_rate" in short
+    assert "--lr_scheduler_type" not in short
+    flags = {word for text in told for word in re.findall(r"^  (--\w+)", text, re.MULTILINE)}
+    assert {"--lr_scheduler_type", "--bf16", "--learning_rate"} <= flags
+    assert all(flag in whole for flag in flags)
 
 
 def test_help_shows_own_flags_first_and_names_the_recipes(capsys: pytest.CaptureFixture[str]):
@@ -577,7 +606,7 @@ def test_a_folder_that_takes_no_folders_is_refused(flags: Callable[..., list[str
 
 
 def test_bfloat16_needs_a_gpu(flags: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pretrain.config.is_torch_bf16_gpu_available", lambda: False)
+    monkeypatch.setattr("pretrain.arguments.is_torch_bf16_gpu_available", lambda: False)
     with pytest.raises(InputError, match=r"^--bf16: needs a GPU .*there is none\. Leave it out, or --use_cpu true"):
         main(flags("--bf16", without=("--use_cpu",)))
 

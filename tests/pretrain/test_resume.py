@@ -15,9 +15,9 @@ from transformers import AutoModelForMaskedLM, PreTrainedTokenizerBase, set_seed
 from design_space.architecture import Architecture, Layer
 from design_space.errors import InputError
 from design_space.model.presets import PRESETS
+from pretrain.arguments import PretrainArguments
 from pretrain.budget import Budget
 from pretrain.checkpoints import checkpoints
-from pretrain.config import PretrainArguments
 from pretrain.corpus import PackedCorpus
 from pretrain.identity import _models, identity, require_same
 from pretrain.interrupt import StoppedError

@@ -15,8 +15,8 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenize
 import design_space.model  # noqa: F401  (registers FlexiBERT with the Auto classes)
 from design_space.architecture import Architecture, Layer
 from design_space.errors import InputError
+from pretrain.arguments import PretrainArguments
 from pretrain.callbacks import DivergedError
-from pretrain.config import PretrainArguments
 from pretrain.corpus import PackedCorpus
 from pretrain.train import build_model, pretrain
 

@@ -58,9 +58,6 @@ INSTEAD_OF_COMMAND: dict[str, str] = {
     "python -m design_space embed flexibert_mini --level 1 --out points.npz": (
         "python -m design_space embed tiny.yaml --level 1 --out points.npz"
     ),
-    "python -m boshnas.export runs/RUN --train cpu_small --to longer": (
-        "python -m boshnas.export runs/RUN --train short.yaml --to longer"
-    ),
     "boshnas export runs/mini --train cpu_small --to winner": (
         "boshnas export runs/mini --train short.yaml --to winner"
     ),
@@ -72,8 +69,7 @@ INSTEAD_IN_PYTHON: dict[str, dict[str, str]] = {
     "docs/design-space.md": {'"flexibert_mini"': '"tiny.yaml"'},
 }
 GRANTED: dict[str, str] = {
-    "README.md": "import optuna\nfrom boshnas import Searcher, Table\n"
-    "def objective(trial): return trial.suggest_float('x', -1, 1) ** 2",
+    "README.md": "import optuna\ndef objective(trial): return trial.suggest_float('x', -1, 1) ** 2",
     "docs/model.md": "from design_space.model import FlexiBertConfig, FlexiBertForMaskedLM\n"
     "from design_space.model.presets import preset\n"
     "source_architecture = preset('bert_tiny')\ntarget_architecture = preset('bert_mini')\n"
@@ -87,14 +83,12 @@ _REVIEWS = "python -m finetune --model_name_or_path tiny --train_file reviews.cs
 _REVIEWS += "--label_column stars --output_dir out"
 _OTHER = "python -m finetune --model_name_or_path bert --task_name mrpc --output_dir other-mrpc"
 TAKEN_FOR_GRANTED: dict[str, Sequence[str]] = {
-    "README.md": (_OTHER,),
     "docs/finetuning.md": (_TINY, _REVIEWS, _OTHER),
 }
 
 # Parsed, not run: what they need is not there.
 ONLY_PARSED: dict[str, str] = {
     "boshnas dashboard runs/mini": "it serves until it is stopped",
-    "boshnas dashboard runs/RUN": "it serves until it is stopped",
     "boshnas doctor --executor slurm --executor-config slurm.yaml --out runs/mini": "SLURM",
     "boshnas run --space flexibert_mini --data glue --budget 60 --executor slurm --executor-config slurm.yaml "
     "--out runs/mini": "SLURM",

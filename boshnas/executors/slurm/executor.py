@@ -16,7 +16,8 @@ from boshnas.executors.slurm.run import ID_FILE, SlurmRun, batches, failure, rea
 from boshnas.executors.slurm.script import SCRIPT_FILE, array_script, environment, job_script, name_prefix
 from boshnas.executors.slurm.settings import SlurmSettings
 from boshnas.executors.slurm.states import COMPLETING, PENDING, RUNNING, UNKNOWN, Entry
-from boshnas.job import JOB_FILE, STARTED_FILE, Job, Result, job_folder, read_model, write_json
+from boshnas.job import JOB_FILE, STARTED_FILE, Job, Result, job_folder, read_model
+from boshnas.whole_file import write_whole
 
 _LINGER_S = 60.0  # from a result to the end of its job
 _NUM_SIGHTINGS = 2  # of a hopeless reason: one may pass
@@ -182,7 +183,7 @@ class SlurmExecutor(ProcessExecutor[SlurmRun]):
         run.slurm_id = slurm_id
         self._unsent = [other for other in self._unsent if other is not run]
         with suppress(OSError):  # its name is enough to find it again
-            write_json(run.folder / ID_FILE, slurm_id + "\n")
+            write_whole(run.folder / ID_FILE, slurm_id + "\n")
 
     def _claim(self, runs: Sequence[SlurmRun]) -> None:
         """Find what sbatch has submitted without having told it."""

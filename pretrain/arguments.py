@@ -1,0 +1,40 @@
+"""All arguments of pre-training's Trainer: those of transformers, with the defaults of `pretrain.config`."""
+
+from dataclasses import dataclass, field
+
+import torch
+from transformers import TrainingArguments
+from transformers.utils.import_utils import is_torch_bf16_gpu_available
+
+from design_space.errors import InputError
+from pretrain.config import TrainerDefaults
+
+
+def bf16_supported() -> bool:
+    """Whether there is a GPU that computes in bfloat16."""
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+
+
+@dataclass
+class PretrainArguments(TrainerDefaults, TrainingArguments):  # type: ignore[misc] # some are narrower
+    """Arguments of the transformers Trainer, checked."""
+
+    bf16: bool = field(
+        default_factory=bf16_supported,
+        metadata={"help": "Compute in bfloat16; where a GPU has it, unless --fp16."},
+    )
+    dataloader_pin_memory: bool = field(
+        default_factory=torch.cuda.is_available, metadata={"help": "Page-locked batches, for GPUs."}
+    )
+
+    def __post_init__(self) -> None:
+        self.bf16 = self.bf16 and not (self.fp16 or self.use_cpu)
+        if self.bf16 and not is_torch_bf16_gpu_available():
+            raise InputError(
+                "--bf16: needs a GPU that computes in bfloat16, there is none. Leave it out, or --use_cpu true."
+            )
+        for end in ("", "_kwargs"):  # names of before transformers 5.23, which warns of them
+            old, new = f"gradient_checkpointing{end}", f"activation_checkpointing{end}"
+            if hasattr(self, new) and getattr(self, new) is None:
+                setattr(self, new, getattr(self, old))
+        super().__post_init__()
