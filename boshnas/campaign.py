@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from boshnas.campaign_settings import SEARCHERS, CampaignSettings, check_numbers, evaluator_words, with_absolute_paths
 from boshnas.drawing import DrawingView
 from boshnas.errors import InputError
-from boshnas.executors import num_cores, run_lock, visible_gpus
+from boshnas.executors import absent_gpus, num_cores, run_lock, visible_gpus
 from boshnas.executors.base import JOB_WORD
 from boshnas.executors.config import load_executor_config
 from boshnas.executors.leftover import PROCESS_FILE, end_leftover
@@ -137,7 +137,10 @@ def check(settings: CampaignSettings) -> Campaign:
         gpus=gpus,
         num_parallel=settings.parallel or _num_parallel(executor, len(gpus)),
         source=SpaceSource(space, settings.seed, None if training is None else job_memory(training.worker)),
-        warnings=_warnings(settings.parallel or _num_parallel(executor, len(gpus)) or 1, len(gpus)) if is_local else [],
+        warnings=[
+            *_sharing(settings.parallel or _num_parallel(executor, len(gpus)) or 1, len(gpus) if is_local else None),
+            *_all_random(settings),
+        ],
     )
 
 
@@ -145,7 +148,14 @@ def _gpus(executor: BaseModel) -> Sequence[str]:
     """Those of this machine that evaluations here may use."""
     if not isinstance(executor, LocalSettings):
         return []
-    return visible_gpus() if executor.gpus is None else executor.gpus
+    if executor.gpus is None:
+        return visible_gpus()
+    if absent := absent_gpus(executor.gpus):
+        raise InputError(
+            f"--executor-config: gpus must be of this machine, got {absent[0]!r}, which `nvidia-smi -L` does not list. "
+            "Correct it, or leave gpus out for all there are."
+        )
+    return executor.gpus
 
 
 def _num_parallel(executor: BaseModel, num_gpus: int) -> int | None:
@@ -156,13 +166,23 @@ def _num_parallel(executor: BaseModel, num_gpus: int) -> int | None:
     return limit
 
 
-def _warnings(parallel: int, num_gpus: int) -> list[str]:
-    """What is allowed and probably not meant."""
+def _sharing(parallel: int, num_gpus: int | None) -> list[str]:
+    """More at a time than this machine has of GPUs or cores: allowed and probably not meant; None: it is a cluster."""
+    if num_gpus is None:
+        return []
     if num_gpus and parallel > num_gpus:
         return [f"--parallel {parallel}: this machine has {num_gpus} GPUs; {parallel} evaluations share them."]
     if not num_gpus and parallel > num_cores():
         return [f"--parallel {parallel}: this machine has {num_cores()} cores; {parallel} evaluations share them."]
     return []
+
+
+def _all_random(settings: CampaignSettings) -> list[str]:
+    """A random start that leaves nothing to propose."""
+    initial, budget = settings.initial or 0, settings.budget
+    if initial < budget or settings.surrogate == "random":
+        return []
+    return [f"The first {initial} evaluations are random (--initial), so all of the {budget} are."]
 
 
 def _baselines(settings: CampaignSettings) -> list[str]:

@@ -112,7 +112,7 @@ def search(settings: CampaignSettings, output: Output, interruption: Interruptio
     if output.dry_run:
         _announce(campaign, console)
         location = place(folder, output.database) if output.resume else None
-        sys.stdout.write(dry_run(campaign, location, console, as_json=output.as_json))
+        sys.stdout.write(dry_run(campaign, folder, location, console, as_json=output.as_json))
         return 0
     with held_folder(folder, output.resume):
         return _search_in(folder, campaign, output, console, interruption, start)

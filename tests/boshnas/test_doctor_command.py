@@ -74,4 +74,4 @@ def test_ray_that_is_absent_is_one_failure(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.undo()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     (check,) = ray.check_ray(RaySettings())
-    assert check.remedy == "Install it: pip install 'flexibert-boshnas[ray]'"
+    assert check.remedy == "Install it: pip install -c constraints.txt -e '.[ray]'"

@@ -98,11 +98,12 @@ def test_the_projects_own_worker_trains_on_a_node(folder: Path, capsys: pytest.C
         ("time: 1:30:00", ["time", "quotes"]),
     ],
 )
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
 def test_a_config_that_cannot_be_used_is_one_line_and_leaves_nothing(
-    folder: Path, config: str, words_told: list[str], capsys: pytest.CaptureFixture[str]
+    folder: Path, config: str, words_told: list[str], dry: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ):
     (folder / "slurm.yaml").write_text(config)
-    assert main(words()) == 2
+    assert main([*words(), *dry]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert all(word in error for word in words_told)
     assert not (folder / "run").exists()
