@@ -14,7 +14,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from boshnas.campaign_settings import SEARCHERS, CampaignSettings, check_numbers, evaluator_words, with_absolute_paths
+from boshnas.campaign_settings import (
+    SEARCHERS,
+    CampaignSettings,
+    check_numbers,
+    evaluator_words,
+    load_space,
+    with_absolute_paths,
+)
 from boshnas.drawing import DrawingView
 from boshnas.errors import InputError
 from boshnas.executors import absent_gpus, num_cores, run_lock, visible_gpus
@@ -108,13 +115,8 @@ def check(settings: CampaignSettings) -> Campaign:
         InputError: In one line, for the first thing that is wrong.
     """
     check_numbers(settings)
-    space = DesignSpace.load(settings.space)
+    space = load_space(settings.space)
     settings = with_absolute_paths(settings)
-    if space.per_head:
-        raise InputError(
-            f"--space: {space.name} has one operation a head, for which there is no model to train yet. "
-            "Sample and measure it with `python -m design_space`."
-        )
     space = space.within([Constraint.parse(text) for text in settings.constraints])
     training = None if settings.evaluator is not None else check_training(settings)
     command = OWN_WORKER if settings.evaluator is None else evaluator_words(settings)

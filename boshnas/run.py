@@ -3,13 +3,13 @@
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from boshnas.errors import InputError
 from boshnas.interruption import taken_signals
+from boshnas.writable import named_folder
 from design_space.command_line import run_app
 
 _SPACE = "A design space"
@@ -89,7 +89,10 @@ def command(
         ),
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the run; runs/SPACE-DATE-TIME by default.", rich_help_panel=_SPACE)
+        str | None,
+        typer.Option(
+            help="Folder of the run; runs/SPACE-DATE-TIME by default.", metavar="FOLDER", rich_help_panel=_SPACE
+        ),
     ] = None,
     resume: Annotated[
         bool,
@@ -262,7 +265,7 @@ def command(
     names = {"constraints" if name == "constraint" else name for name in explicit}
     database = given_database(storage, os.environ)
     output = Output(
-        folder=out,
+        folder=None if out is None else named_folder(out),
         resume=resume,
         dry_run=dry_run,
         as_json=as_json,

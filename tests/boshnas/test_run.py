@@ -55,6 +55,14 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (("--space",), "--space"),
         ((), "--space: must name a design space. Give flexibert_mini, or a YAML file."),
         (("--space", "flexibert_mni"), "Did you mean 'flexibert_mini'?"),
+        (("--space", "flexibert_3"), "--space: must be one of flexibert_mini, "),
+        (("--space", "flexibert_22"), "Did you mean 'flexibert_mini'?"),
+        (("--space", "."), "or a YAML file, got '.'. Choose one of these, or check the path."),
+        (("--space", "flexibert_2"), "has one operation a head"),
+        (
+            ("--space", "tiny.yaml", "--out", ""),
+            "--out: must name a folder, got ''. Name one, or",
+        ),
         (("--space", "absent.yaml"), "or a YAML file, got 'absent.yaml'"),
         (("--space", "tiny.yaml", "--budget", "0"), "--budget: must be at least 1, got 0."),
         (("--space", "tiny.yaml", "--seed", "-1"), "--seed: must be at least 0, got -1."),
@@ -72,7 +80,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (("--space", "tiny.yaml", "--storage", "absent"), "--storage: absent must be a file that holds a URL"),
         (("--space", "tiny.yaml", "--storage", "tiny.yaml"), "--storage: URL must begin with 'postgresql://'"),
         (("--space", "tiny.yaml", "--storage", "postgresql://a:hidden@h/d"), "no password on the command line"),
-        (("--space", "tiny.yaml", "--storage", "postgresql://a@127.0.0.1:1/d"), "must let user 'a' in, got: "),
+        (("--space", "tiny.yaml", "--storage", "postgresql://a@127.0.0.1:1/d"), "must be a server that answers, got: "),
         (("--table", "t.csv", "--storage", "file"), "--storage: must go with --space, not with --table"),
         (("--resume",), "--resume: needs --out"),
         (("--resume", "--out", "absent"), "store must be a file, got nothing"),
@@ -159,7 +167,7 @@ def test_the_databases_url_is_taken_out_of_the_environment_and_never_quoted(
 ):
     monkeypatch.setenv("BOSHNAS_STORAGE", "postgresql://a:hidden@127.0.0.1:1/d")
     line = refused(capsys, "--space", "tiny.yaml", "--out", "new")
-    assert line.startswith("BOSHNAS_STORAGE: postgresql://127.0.0.1:1/d must let user 'a' in, got: ")
+    assert line.startswith("BOSHNAS_STORAGE: postgresql://127.0.0.1:1/d must be a server that answers, got: ")
     assert "hidden" not in line
     assert "BOSHNAS_STORAGE" not in os.environ
     assert not (folder / "new").exists()
