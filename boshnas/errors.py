@@ -34,6 +34,8 @@ def did_you_mean(name: str, names: Iterable[str], otherwise: str) -> str:
     Example:
         >>> did_you_mean("gpp", ["gp", "npn"], "Choose one.")
         "Did you mean 'gp'?"
+        >>> did_you_mean("away", ["ray"], "Choose one.")
+        'Choose one.'
     """
     near = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=_CLOSE)
     return f"Did you mean {near[0]!r}?" if near else otherwise
