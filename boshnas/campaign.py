@@ -24,9 +24,10 @@ from boshnas.campaign_settings import (
 )
 from boshnas.drawing import DrawingView
 from boshnas.errors import InputError
-from boshnas.executors import absent_gpus, num_cores, run_lock, visible_gpus
+from boshnas.executors import num_cores, run_lock, visible_gpus
 from boshnas.executors.base import JOB_WORD
 from boshnas.executors.config import load_executor_config
+from boshnas.executors.gpus import absent_gpus
 from boshnas.executors.leftover import PROCESS_FILE, end_leftover
 from boshnas.executors.local_settings import LocalSettings
 from boshnas.executors.make import make_executor

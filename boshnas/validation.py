@@ -49,7 +49,8 @@ def first_fault(error: ValidationError) -> tuple[str, str, str]:
     first = error.errors()[0]
     place = ".".join(map(str, first["loc"])) or "content"
     rule = _rule(first["type"], first["msg"], first.get("ctx", {}))
-    got = "" if first["type"] == "missing" else f", got {first['input']!r:.80}"
+    has_no_value = first["type"] in ("missing", "json_invalid")
+    got = "" if has_no_value else f", got {first['input']!r:.80}"
     return first["type"], place, f"{rule}{got}"
 
 

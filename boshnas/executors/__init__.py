@@ -1,7 +1,7 @@
 """Where evaluations run: one contract, one file for each kind of machine."""
 
 from boshnas.executors.base import Executor
-from boshnas.executors.gpus import absent_gpus, visible_gpus
+from boshnas.executors.gpus import visible_gpus
 from boshnas.executors.inprocess import InProcessExecutor
 from boshnas.executors.local import LocalExecutor, num_cores
 from boshnas.executors.lock import is_held, run_lock
@@ -14,7 +14,6 @@ __all__ = [
     "LocalExecutor",
     "SlurmExecutor",
     "SlurmSettings",
-    "absent_gpus",
     "exit_with_driver",
     "is_held",
     "num_cores",
