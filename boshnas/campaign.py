@@ -24,10 +24,9 @@ from boshnas.campaign_settings import (
 )
 from boshnas.drawing import DrawingView
 from boshnas.errors import InputError
-from boshnas.executors import num_cores, run_lock, visible_gpus
+from boshnas.executors import run_lock
 from boshnas.executors.base import JOB_WORD
 from boshnas.executors.config import load_executor_config
-from boshnas.executors.gpus import absent_gpus
 from boshnas.executors.leftover import PROCESS_FILE, end_leftover
 from boshnas.executors.local_settings import LocalSettings
 from boshnas.executors.make import make_executor
@@ -38,6 +37,7 @@ from boshnas.job_memory import job_memory
 from boshnas.loop import Loop
 from boshnas.plan import Plan, View, split_budget
 from boshnas.ranking import best_trial
+from boshnas.shares import own_gpus, sharing, usual_parallel
 from boshnas.space_source import SpaceSource
 from boshnas.store import Database, Store, keep_place, new_place, place
 from boshnas.training import Training, check_training
@@ -52,7 +52,6 @@ from finetune.data import DEMO
 
 OWN_WORKER = (sys.executable, "-m", "boshnas.worker", JOB_WORD)
 MAX_INITIAL = 10
-MAX_PARALLEL = 4
 _VERSIONS = ("flexibert-boshnas", "torch", "transformers", "optuna", "numpy")  # that a run notes
 
 _logger = logging.getLogger(__name__)
@@ -124,8 +123,8 @@ def check(settings: CampaignSettings) -> Campaign:
     baselines = _baselines(settings)
     config = settings.executor_config
     executor = load_executor_config(settings.executor, None if config is None else Path(config))
-    is_local = isinstance(executor, LocalSettings)
-    gpus = _gpus(executor)
+    gpus = own_gpus(executor)
+    num_parallel = settings.parallel or usual_parallel(executor, len(gpus))
     budgets = split_budget(settings.budget, len(space.levels))
     initial = settings.initial if settings.initial is not None else min(MAX_INITIAL, max(1, settings.budget // 3))
     return Campaign(
@@ -138,46 +137,13 @@ def check(settings: CampaignSettings) -> Campaign:
         num_initial=initial,
         executor=executor,
         gpus=gpus,
-        num_parallel=settings.parallel or _num_parallel(executor, len(gpus)),
+        num_parallel=num_parallel,
         source=SpaceSource(space, settings.seed, None if training is None else job_memory(training.worker)),
         warnings=[
-            *_sharing(settings.parallel or _num_parallel(executor, len(gpus)) or 1, len(gpus) if is_local else None),
+            *(sharing(num_parallel or 1, len(gpus)) if isinstance(executor, LocalSettings) else []),
             *_all_random(settings),
         ],
     )
-
-
-def _gpus(executor: BaseModel) -> Sequence[str]:
-    """Those of this machine that evaluations here may use."""
-    if not isinstance(executor, LocalSettings):
-        return []
-    if executor.gpus is None:
-        return visible_gpus()
-    if absent := absent_gpus(executor.gpus):
-        raise InputError(
-            f"--executor-config: gpus must be of this machine, got {absent[0]!r}, which `nvidia-smi -L` does not list. "
-            "Correct it, or leave gpus out for all there are."
-        )
-    return executor.gpus
-
-
-def _num_parallel(executor: BaseModel, num_gpus: int) -> int | None:
-    """Evaluations at a time, where nobody says."""
-    if isinstance(executor, LocalSettings):
-        return executor.num_slots or num_gpus or min(MAX_PARALLEL, num_cores())
-    limit: int | None = getattr(executor, "max_in_flight")  # noqa: B009  (of each cluster's settings)
-    return limit
-
-
-def _sharing(parallel: int, num_gpus: int | None) -> list[str]:
-    """More at a time than this machine has of GPUs or cores: allowed and probably not meant; None: it is a cluster."""
-    if num_gpus is None:
-        return []
-    if num_gpus and parallel > num_gpus:
-        return [f"--parallel {parallel}: this machine has {num_gpus} GPUs; {parallel} evaluations share them."]
-    if not num_gpus and parallel > num_cores():
-        return [f"--parallel {parallel}: this machine has {num_cores()} cores; {parallel} evaluations share them."]
-    return []
 
 
 def _all_random(settings: CampaignSettings) -> list[str]:

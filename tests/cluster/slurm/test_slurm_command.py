@@ -64,6 +64,14 @@ def test_a_search_goes_through_sbatch(folder: Path, capsys: pytest.CaptureFixtur
     assert all((folder / "run" / "jobs" / f"{number:05d}" / "slurm_id").exists() for number in range(5))
 
 
+def test_a_dry_run_asks_the_cluster_and_submits_nothing(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([*words(), "--dry-run"]) == 0
+    captured = capsys.readouterr()
+    assert "Asking the cluster for --executor slurm.\n" in captured.err
+    assert "Executor: slurm, 2 evaluations at a time\n" in captured.out
+    assert not (folder / "run").exists()
+
+
 def test_a_search_killed_with_jobs_in_the_queue_evaluates_each_once(folder: Path, capsys: pytest.CaptureFixture[str]):
     driver = subprocess.Popen(
         [sys.executable, "-m", "boshnas.run", *words(seconds=6.0)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
