@@ -1,6 +1,5 @@
 """`boshnas`, or `python -m boshnas`: all commands in one place."""
 
-import difflib
 import shutil
 import sys
 import textwrap
@@ -8,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple
 
+from boshnas.errors import did_you_mean
 from boshnas.version import VERSION
 
 USAGE_WRONG = 2
@@ -98,8 +98,7 @@ def console() -> int:
 def _unknown(name: str) -> str:
     """A refusal in one line, with the nearest right name where one is near."""
     kind, names = ("option", _OPTIONS) if name.startswith("-") else ("command", tuple(_COMMANDS))
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-    way_out = f"Did you mean {near[0]!r}?" if near else f"Choose one of {', '.join(names)}."
+    way_out = did_you_mean(name, names, f"Choose one of {', '.join(names)}.")
     return f"no such {kind}: {name[:80]!r}. {way_out} See --help."
 
 

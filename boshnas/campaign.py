@@ -10,10 +10,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from boshnas.campaign_settings import SEARCHERS, CampaignSettings, check_numbers, evaluator_words, with_absolute_paths
+from boshnas.campaign_settings import (
+    SEARCHERS,
+    CampaignSettings,
+    check_numbers,
+    evaluator_words,
+    load_space,
+    with_absolute_paths,
+)
 from boshnas.drawing import DrawingView
 from boshnas.errors import InputError
-from boshnas.executors import num_cores, visible_gpus
 from boshnas.executors.base import JOB_WORD
 from boshnas.executors.config import load_executor_config
 from boshnas.executors.leftover import PROCESS_FILE, end_leftover
@@ -27,6 +33,7 @@ from boshnas.loop import Loop
 from boshnas.plan import Plan, View, split_budget
 from boshnas.ranking import best_trial
 from boshnas.run_folder import make_folder
+from boshnas.shares import own_gpus, sharing, usual_parallel
 from boshnas.space_source import SpaceSource
 from boshnas.store import Database, Store, keep_place, new_place, place
 from boshnas.training import Training, check_training
@@ -42,7 +49,6 @@ from finetune.data import DEMO
 
 OWN_WORKER = (sys.executable, "-m", "boshnas.worker", JOB_WORD)
 MAX_INITIAL = 10
-MAX_PARALLEL = 4
 
 _logger = logging.getLogger(__name__)
 
@@ -105,21 +111,16 @@ def check(settings: CampaignSettings) -> Campaign:
         InputError: In one line, for the first thing that is wrong.
     """
     check_numbers(settings)
-    space = DesignSpace.load(settings.space)
+    space = load_space(settings.space)
     settings = with_absolute_paths(settings)
-    if space.per_head:
-        raise InputError(
-            f"--space: {space.name} has one operation a head, for which there is no model to train yet. "
-            "Sample and measure it with `python -m design_space`."
-        )
     space = space.within([Constraint.parse(text) for text in settings.constraints])
     training = None if settings.evaluator is not None else check_training(settings)
     command = OWN_WORKER if settings.evaluator is None else evaluator_words(settings)
     baselines = _baselines(settings)
     config = settings.executor_config
     executor = load_executor_config(settings.executor, None if config is None else Path(config))
-    is_local = isinstance(executor, LocalSettings)
-    gpus = _gpus(executor)
+    gpus = own_gpus(executor)
+    num_parallel = settings.parallel or usual_parallel(executor, len(gpus))
     budgets = split_budget(settings.budget, len(space.levels))
     initial = settings.initial if settings.initial is not None else min(MAX_INITIAL, max(1, settings.budget // 3))
     return Campaign(
@@ -132,34 +133,21 @@ def check(settings: CampaignSettings) -> Campaign:
         num_initial=initial,
         executor=executor,
         gpus=gpus,
-        num_parallel=settings.parallel or _num_parallel(executor, len(gpus)),
+        num_parallel=num_parallel,
         source=SpaceSource(space, settings.seed, None if training is None else job_memory(training.worker)),
-        warnings=_warnings(settings.parallel or _num_parallel(executor, len(gpus)) or 1, len(gpus)) if is_local else [],
+        warnings=[
+            *(sharing(num_parallel or 1, len(gpus)) if isinstance(executor, LocalSettings) else []),
+            *_all_random(settings),
+        ],
     )
 
 
-def _gpus(executor: BaseModel) -> Sequence[str]:
-    """Those of this machine that evaluations here may use."""
-    if not isinstance(executor, LocalSettings):
+def _all_random(settings: CampaignSettings) -> list[str]:
+    """A random start that leaves nothing to propose."""
+    initial, budget = settings.initial or 0, settings.budget
+    if initial < budget or settings.surrogate == "random":
         return []
-    return visible_gpus() if executor.gpus is None else executor.gpus
-
-
-def _num_parallel(executor: BaseModel, num_gpus: int) -> int | None:
-    """Evaluations at a time, where nobody says."""
-    if isinstance(executor, LocalSettings):
-        return executor.num_slots or num_gpus or min(MAX_PARALLEL, num_cores())
-    limit: int | None = getattr(executor, "max_in_flight")  # noqa: B009  (of each cluster's settings)
-    return limit
-
-
-def _warnings(parallel: int, num_gpus: int) -> list[str]:
-    """What is allowed and probably not meant."""
-    if num_gpus and parallel > num_gpus:
-        return [f"--parallel {parallel}: this machine has {num_gpus} GPUs; {parallel} evaluations share them."]
-    if not num_gpus and parallel > num_cores():
-        return [f"--parallel {parallel}: this machine has {num_cores()} cores; {parallel} evaluations share them."]
-    return []
+    return [f"The first {initial} evaluations are random (--initial), so all of the {budget} are."]
 
 
 def _baselines(settings: CampaignSettings) -> list[str]:

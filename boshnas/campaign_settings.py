@@ -15,6 +15,7 @@ from boshnas.executors.base import JOB_WORD
 from boshnas.searcher import Searcher
 from boshnas.surrogates import GPSurrogate
 from boshnas.training import TrainingOptions
+from design_space.space import DesignSpace
 from design_space.space_file import preset_names
 from finetune.data import DEMO, HUB
 from pretrain.config import recipe_names
@@ -83,6 +84,25 @@ def check_numbers(settings: CampaignSettings) -> None:
     if settings.surrogate not in SEARCHERS:
         hint = did_you_mean(settings.surrogate, SEARCHERS, "Choose one of these.")
         raise InputError(f"--surrogate: must be one of {', '.join(SEARCHERS)}, got {settings.surrogate!r}. {hint}")
+
+
+def load_space(name_or_file: str) -> DesignSpace:
+    """The space to search.
+
+    Raises:
+        InputError: If there is no such space, its file breaks a rule, or there is no model for its members.
+    """
+    if name_or_file not in preset_names() and not Path(name_or_file).is_file():
+        known = [name for name in preset_names() if not DesignSpace.load(name).per_head]
+        hint = did_you_mean(name_or_file, known, "Choose one of these, or check the path.")
+        raise InputError(f"--space: must be one of {', '.join(known)} or a YAML file, got {name_or_file!r}. {hint}")
+    space = DesignSpace.load(name_or_file)
+    if space.per_head:
+        raise InputError(
+            f"--space: {space.name} has one operation a head, for which there is no model to train yet. "
+            "Sample and measure it with `python -m design_space`."
+        )
+    return space
 
 
 def evaluator_words(settings: CampaignSettings) -> list[str]:

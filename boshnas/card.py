@@ -24,6 +24,10 @@ _CITATION = (
     "JAIR 77, arXiv:2205.11656.",
     "",
 )
+_LOAD_REPORT = (
+    "The LOAD REPORT that transformers prints is expected: heads in this folder that the class lacks are UNEXPECTED, "
+    "those of the class that are not in this folder are MISSING and still to be trained; the encoder is whole."
+)
 _HUB_METRICS = {"accuracy": "accuracy", "matthews": "matthews_correlation"}
 
 
@@ -128,6 +132,8 @@ def _introduction(id_: str, architecture: Architecture, run: str, has_tokenizer:
         *([tokenizer] if has_tokenizer else []),
         'model = AutoModel.from_pretrained("DIR", trust_remote_code=True)',
         "```",
+        "",
+        _LOAD_REPORT,
         "",
         "## Architecture",
         "",

@@ -33,7 +33,10 @@ def serve(location: Location, host: str, port: int | None, default_port: int) ->
     try:
         from optuna_dashboard import wsgi
     except ImportError:
-        raise InputError("dashboard: needs optuna-dashboard. pip install -e '.[dashboard]' brings it.") from None
+        raise InputError(
+            "dashboard: needs optuna-dashboard, which is not installed. "
+            "Run: pip install -c constraints.txt -e '.[dashboard]'."
+        ) from None
     storage = open_storage(location, read_only=True)
     try:
         study_id = storage.get_study_id_from_name(study_name(location))

@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+_CLOSE = 0.6
+"""Below it a known name is no likely misspelling of another."""
+
 
 def one_line(text: str) -> str:
     r"""A text in one line: its line breaks become spaces, and what would steer a terminal is written out.
@@ -31,6 +34,8 @@ def did_you_mean(name: str, names: Iterable[str], otherwise: str) -> str:
     Example:
         >>> did_you_mean("gpp", ["gp", "npn"], "Choose one.")
         "Did you mean 'gp'?"
+        >>> did_you_mean("away", ["ray"], "Choose one.")
+        'Choose one.'
     """
-    near = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=_CLOSE)
     return f"Did you mean {near[0]!r}?" if near else otherwise

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from statistics import fmean, median
@@ -13,6 +13,7 @@ import numpy as np
 from boshnas.baselines import RandomSearcher
 from boshnas.calibration import Speeds, measured_speeds, startup_seconds
 from boshnas.campaign import Campaign
+from boshnas.executors.asked_gpus import asked_gpus
 from boshnas.executors.local_settings import LocalSettings
 from boshnas.executors.ray.settings import RaySettings
 from boshnas.executors.slurm import SlurmSettings
@@ -21,6 +22,7 @@ from boshnas.pool import Pool
 from boshnas.simulate.campaign import Machines, Outcome, new_clock, simulate
 from boshnas.simulate.executor import Known
 from boshnas.source import Candidate
+from boshnas.store.tables import Times
 from boshnas.training import Training
 from boshnas.trial import Status, Trial
 from design_space.architecture import Architecture
@@ -36,11 +38,14 @@ _NUM_READ = 1_000
 _TOKENS_A_WORD = 1.3
 _NUM_SPECIAL = 3
 _PADDED_TO = 95
-_GPU_WORDS = ("--gpus", "--gpus-per-node", "--gpus-per-task")  # of sbatch; a job is one task on one node
 _NOTE = (
     "A forecast, not a promise. Training times grow with FLOPs from {source}; each evaluation takes {setup_s:.0f} s "
     "more to start. Candidates are drawn at random; hours are the mean of {num} draws, with their range. Weights taken "
     "from trained neighbours would make it shorter; failures, and waiting in a cluster's queue, longer."
+)
+_PAST_NOTE = (
+    "A forecast, not a promise. Each evaluation takes as long as one of {source}, drawn at random; hours are the mean "
+    "of {num} draws, with their range. Failures, and waiting in a cluster's queue, make it longer."
 )
 
 
@@ -105,7 +110,49 @@ def forecast(campaign: Campaign, training: Training, earlier: Sequence[Trial]) -
     work = Work(campaign, training, [_task_size(training, task) for task in training.tasks])
     setup_s = time.perf_counter() - start + startup_seconds()  # a worker, too, reads the tasks
     speeds = past_speeds(work, earlier) or _calibrated(work)
-    draws = [_draw(work, speeds, setup_s, earlier, seed) for seed in range(NUM_DRAWS)]
+
+    def seconds(one: Architecture) -> float:
+        return setup_s + speeds.pretrain * work.pretrain(one) + speeds.finetune * work.finetune(one)
+
+    draws = [_draw(campaign, seconds, earlier, seed) for seed in range(NUM_DRAWS)]
+    note = _NOTE.format(source=speeds.source, setup_s=setup_s, num=NUM_DRAWS)
+    return _summary(campaign, draws, speeds.source, note)
+
+
+def forecast_by_past(campaign: Campaign, earlier: Sequence[Trial], times: Mapping[int, Times]) -> dict[str, Any] | None:
+    """Hours of what is left of a campaign whose evaluator is unknown here: each takes as long as one of the finished.
+
+    Args:
+        campaign: Checked settings.
+        earlier: Trials of the run that would be gone on with.
+        times: When they began and ended, by number; what counts where an evaluator told no seconds of its stages.
+
+    Returns:
+        As `forecast`; None where no evaluation has finished.
+    """
+    finished = [trial for trial in earlier if trial.status is Status.FINISHED]
+    known = [seconds for trial in finished if (seconds := _past_seconds(trial, times)) > 0]
+    if not known:
+        return None
+    rng = np.random.default_rng(campaign.settings.seed)
+    draws = [_draw(campaign, lambda _: float(rng.choice(known)), earlier, seed) for seed in range(NUM_DRAWS)]
+    source = _of_the_run(len(known))
+    return _summary(campaign, draws, source, _PAST_NOTE.format(source=source, num=NUM_DRAWS))
+
+
+def _past_seconds(trial: Trial, times: Mapping[int, Times]) -> float:
+    """What a finished evaluation took; 0 where nobody knows."""
+    if trial.stage_seconds:
+        return sum(trial.stage_seconds.values())
+    began, ended = times.get(trial.number, (None, None))
+    return 0.0 if began is None or ended is None else (ended - began).total_seconds()
+
+
+def _of_the_run(number: int) -> str:
+    return f"{number} finished evaluation{'s' if number > 1 else ''} of the run"
+
+
+def _summary(campaign: Campaign, draws: Sequence[Outcome], source: str, note: str) -> dict[str, Any]:
     accounts = [draw.account for draw in draws]
     minutes = [(span.end - span.start) / 60 for account in accounts for span in account.spans]
     hours = [account.hours if account.spans else 0.0 for account in accounts]
@@ -117,8 +164,8 @@ def forecast(campaign: Campaign, training: Training, earlier: Sequence[Trial]) -
             "median": _rounded(median(minutes)) if minutes else None,
             "max": _rounded(max(minutes)) if minutes else None,
         },
-        "calibrated_on": speeds.source,
-        "note": _NOTE.format(source=speeds.source, setup_s=setup_s, num=NUM_DRAWS),
+        "calibrated_on": source,
+        "note": note,
     }
 
 
@@ -129,30 +176,9 @@ def num_slots(campaign: Campaign) -> int:
 
 def gpus_per_slot(campaign: Campaign) -> float:
     """GPUs that one evaluation takes: what a cluster is asked for, or its share of this machine's."""
-    executor = campaign.executor
-    if isinstance(executor, RaySettings):
-        return executor.num_gpus
-    if isinstance(executor, SlurmSettings):
-        return _slurm_gpus(executor)
-    return min(1.0, len(campaign.gpus) / num_slots(campaign))
-
-
-def _slurm_gpus(settings: SlurmSettings) -> int:
-    """GPUs of one job, by its gres (`gpu`, `gpu:2`, `gpu:a100:2`) and its further words (`--gpus=2`)."""
-    asked = [settings.gres or ""]
-    for word in settings.extra:
-        name, _, value = word.partition("=")
-        if name in _GPU_WORDS:
-            asked.append(",".join(f"gpu:{part}" for part in value.split(",")))
-    return max(sum(map(_num_gpus, resources.split(","))) for resources in asked)
-
-
-def _num_gpus(resource: str) -> int:
-    """Of one generic resource: 0 where it is another than GPUs, 1 where no number is told."""
-    kind, *rest = resource.removeprefix("gres/").partition("(")[0].split(":")
-    if kind != "gpu":
-        return 0
-    return int(rest[-1]) if rest and rest[-1].isdecimal() else 1
+    if isinstance(campaign.executor, LocalSettings):
+        return min(1.0, len(campaign.gpus) / num_slots(campaign))
+    return asked_gpus(campaign.executor)
 
 
 def past_speeds(work: Work, trials: Sequence[Trial]) -> Speeds | None:
@@ -167,8 +193,7 @@ def past_speeds(work: Work, trials: Sequence[Trial]) -> Speeds | None:
             finetuning.append(seconds / work.finetune(architecture))
     if not pretraining:
         return None
-    number = f"{len(pretraining)} finished evaluations" if len(pretraining) > 1 else "1 finished evaluation"
-    return Speeds(pretrain=median(pretraining), finetune=median(finetuning), source=f"{number} of the run")
+    return Speeds(pretrain=median(pretraining), finetune=median(finetuning), source=_of_the_run(len(pretraining)))
 
 
 def _calibrated(work: Work) -> Speeds:
@@ -223,17 +248,11 @@ class _Drawn:
         return None
 
 
-def _draw(work: Work, speeds: Speeds, setup_s: float, earlier: Sequence[Trial], seed: int) -> Outcome:
-    """Simulate the rest of the campaign on other candidates."""
-    campaign = work.campaign
+def _draw(campaign: Campaign, seconds: Callable[[Architecture], float], earlier: Sequence[Trial], seed: int) -> Outcome:
+    """Simulate the rest of the campaign on other candidates, each of which takes its seconds."""
     source = _Drawn(campaign, seed)
     source.architectures |= {trial.id: Architecture.from_model_dict(trial.architecture) for trial in earlier}
-    known = {
-        id_: Known(
-            seconds=setup_s + speeds.pretrain * work.pretrain(one) + speeds.finetune * work.finetune(one), score=0.0
-        )
-        for id_, one in source.architectures.items()
-    }
+    known = {id_: Known(seconds=seconds(one), score=0.0) for id_, one in source.architectures.items()}
     settings = campaign.settings
     plan = Plan(
         level_budgets=campaign.level_budgets,

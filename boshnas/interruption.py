@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a search finishes what runs after the first Ctrl-C; the second or SIGTERM ends it at once."""
+"""Signals: a search finishes what runs after the first Ctrl-C; the second, SIGTERM or a closed terminal ends it."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
@@ -36,10 +36,10 @@ class Interruption:
 
 @contextmanager
 def taken_signals() -> Iterator[Interruption]:
-    """Take SIGINT and SIGTERM as wishes for the time being.
+    """Take SIGINT, SIGTERM and SIGHUP as wishes for the time being.
 
-    A signal that is ignored, as a shell does for what runs in the background, stays ignored. Signals are of the main
-    thread alone: in another this does nothing.
+    A signal that is ignored, as a shell does for what runs in the background and nohup for its command, stays ignored.
+    Signals are of the main thread alone: in another this does nothing.
 
     Yields:
         What was asked so far.

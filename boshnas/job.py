@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 
 from boshnas.errors import InputError
 from boshnas.trial import Status
+from boshnas.validation import first_fault
 from boshnas.version import VERSION
 from boshnas.whole_file import write_whole
 
@@ -47,6 +48,8 @@ Told = Annotated[JsonValue, AfterValidator(_or_null)]
 MAX_SECONDS = 1e9
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 """Wall-clock time that was measured: some of them still add up to what can be told."""
+TaskScore = Annotated[float, Field(ge=-100, le=100)]
+"""Points: 100 at most; below 0 a correlation may be."""
 _Count = Annotated[int, Field(ge=0, le=10**15)]
 
 
@@ -103,7 +106,7 @@ class Result(BaseModel):
     id: str
     status: Status
     score: float | None = None
-    task_scores: dict[str, float] = {}
+    task_scores: dict[str, TaskScore] = {}
     stage_seconds: dict[str, Seconds] = {}
     details: dict[str, Told] = {}
     error: str | None = None
@@ -159,9 +162,8 @@ def read_model(path: Path, kind: type[Model]) -> Model:
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {where or 'content'}: {first['msg']}, got {first['input']!r:.80}.") from None
+        _, place, fault = first_fault(error)
+        raise InputError(f"{path}: {place}: {fault}. Correct what writes it.") from None
 
 
 def _require_schema(path: Path, content: bytes) -> None:

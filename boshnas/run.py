@@ -3,13 +3,13 @@
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from boshnas.errors import InputError
 from boshnas.interruption import taken_signals
+from boshnas.writable import named_folder
 from design_space.command_line import run_app
 
 _SPACE = "A design space"
@@ -40,10 +40,11 @@ def command(
     surrogate: Annotated[str, typer.Option(help="boshnas, gp or random; npn for a table, too.")] = "boshnas",
     constraint: Annotated[list[str] | None, typer.Option(help="Limit such as 'params<=12e6'; may be repeated.")] = None,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="Folder of the run: runs/SPACE-DATE-TIME by default. A search of a table is kept there, with a "
-            "report; nowhere by default."
+            "report; nowhere by default.",
+            metavar="FOLDER",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
@@ -225,6 +226,7 @@ def command(
     if quiet and verbose:
         raise InputError("--quiet: must not be given with --verbose. Give one of the two.")
     constraints = tuple(constraint or ())
+    folder = None if out is None else named_folder(out)
     interruption = context.with_resource(taken_signals())
     # Each part brings its own libraries, some for seconds: only the one that is asked for is imported.
     if table is not None:
@@ -252,7 +254,7 @@ def command(
                 as_json=as_json,
                 quiet=quiet,
                 verbose=verbose,
-                out=out,
+                out=folder,
             )
         )
     _refuse(explicit, _TABLE, "--table", "--space")
@@ -267,7 +269,7 @@ def command(
     names = {"constraints" if name == "constraint" else name for name in explicit}
     database = given_database(storage, os.environ)
     output = Output(
-        folder=out,
+        folder=folder,
         resume=resume,
         dry_run=dry_run,
         as_json=as_json,

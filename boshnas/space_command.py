@@ -21,9 +21,9 @@ from transformers.utils import logging as transformers_logging
 from boshnas.campaign import Campaign, check, open_store, params_of, run
 from boshnas.campaign_settings import CampaignSettings
 from boshnas.disk import checkpoint_folder
+from boshnas.dry_run import dry_run
 from boshnas.errors import InputError
 from boshnas.export.export import ExportRequest, export
-from boshnas.forecast import forecast
 from boshnas.interruption import Interruption
 from boshnas.loop import INTERRUPTED, OUT_OF_TIME
 from boshnas.ranking import best_trial, results_of
@@ -110,9 +110,8 @@ def search(settings: CampaignSettings, output: Output, interruption: Interruptio
         check_database(output.database)
     if output.dry_run:
         _announce(campaign, console)
-        with told("timing a few training steps for the forecast", console):
-            plan = _plan(campaign, output)
-        sys.stdout.write(json.dumps(plan, indent=None if output.as_json else 1) + "\n")
+        location = place(folder, output.database) if output.resume else None
+        sys.stdout.write(dry_run(campaign, folder, location, console, as_json=output.as_json))
         return 0
     with held_folder(folder, output.resume):
         return _search_in(folder, campaign, output, console, interruption, start)
@@ -203,37 +202,6 @@ def _announce(campaign: Campaign, console: Console) -> None:
         lines.append(f"Tasks of GLUE that {training.worker.data} does not have: {absent}.")
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def _plan(campaign: Campaign, output: Output) -> dict[str, Any]:
-    return {
-        "space": campaign.space.name,
-        "levels": [
-            {"level": level, "size": campaign.space.size_if_countable(level), "budget": budget}
-            for level, budget in zip(campaign.space.levels, campaign.level_budgets, strict=True)
-        ],
-        "initial": campaign.num_initial,
-        "surrogate": campaign.settings.surrogate,
-        "baselines": list(campaign.baselines),
-        "executor": campaign.settings.executor,
-        "executor_config": campaign.executor.model_dump(mode="json"),
-        "parallel": campaign.num_parallel,
-        "gpus": list(campaign.gpus),
-        "command": list(campaign.command),
-        "worker": None if campaign.training is None else campaign.training.worker.model_dump(mode="json"),
-        "forecast": _forecast(campaign, output),
-    }
-
-
-def _forecast(campaign: Campaign, output: Output) -> dict[str, Any] | None:
-    """Hours that the campaign takes, or the rest of it; None for an evaluator of one's own, which nobody can time."""
-    if campaign.training is None:
-        return None
-    earlier: list[Trial] = []
-    if output.resume and output.folder is not None:
-        with Store.open(place(output.folder, output.database), read_only=True) as store:
-            earlier = store.trials()
-    return forecast(campaign, campaign.training, earlier)
 
 
 def _export_best(

@@ -111,6 +111,11 @@ def check_training(settings: TrainingOptions) -> Training:
     return Training(worker=worker, tasks=tasks, absent_tasks=absent, documents=Mixture(corpus) if corpus else None)
 
 
+def recipe_name(settings: TrainingOptions) -> str:
+    """Name or file of the recipe that is asked for, or the data's own."""
+    return settings.recipe or ("demo" if settings.data == DEMO else "cpu_small")
+
+
 def _tasks(settings: TrainingOptions) -> tuple[list[Task], list[str]]:
     """Tasks to score, and those of GLUE that the data lacks."""
     available = available_tasks(settings.data)
@@ -127,7 +132,7 @@ def _tasks(settings: TrainingOptions) -> tuple[list[Task], list[str]]:
 
 def _worker_settings(settings: TrainingOptions, tasks: Sequence[Task]) -> Settings:
     is_demo = settings.data == DEMO
-    recipe = load_recipe(settings.recipe or ("demo" if is_demo else "cpu_small"))
+    recipe = load_recipe(recipe_name(settings))
     if recipe.max_seq_length > MAX_POSITIONS:
         raise InputError(f"recipe: max_seq_length must be at most {MAX_POSITIONS}, got {recipe.max_seq_length}.")
     if settings.pretrain_steps is not None:

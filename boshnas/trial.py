@@ -80,7 +80,7 @@ class Trial:
         parent_id: Candidate whose weights it starts from, if any.
         status: Where it stands.
         score: Objective, its own unit; None until finished.
-        task_scores: Score by task, in [0, 100].
+        task_scores: Score by task in points: at most 100, a correlation down to -100.
         stage_seconds: Wall-clock time by stage.
         details: What else the worker reported (loss, parameters, …).
         error: One line and the traceback's end, where it failed.

@@ -11,6 +11,17 @@ HELD_FILE = ".held"
 """What the lock of a run's folder leaves there; see `boshnas.executors.lock`."""
 
 
+def named_folder(text: str) -> Path:
+    """The folder that `--out` names.
+
+    Raises:
+        InputError: If it names none: an empty word would be the working folder.
+    """
+    if not text.strip():
+        raise InputError(f"--out: must name a folder, got {text!r}. Name one, or leave the option out.")
+    return Path(text)
+
+
 def why_unwritable(folder: Path) -> str | None:
     """Why nothing can be written into a folder that is there or is still to be made; None where it can be.
 

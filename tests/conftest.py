@@ -50,7 +50,7 @@ def _free_port() -> int:
 def ray_cluster() -> Iterator[str]:
     """The address of a Ray cluster with four cores, a token and no GPU, which ends with the session."""
     if importlib.util.find_spec("ray") is None:
-        _missing("Ray is not installed: pip install 'flexibert-boshnas[ray]'")
+        _missing("Ray is not installed: pip install -c constraints.txt -e '.[ray]'")
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # the user's own is left alone
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"

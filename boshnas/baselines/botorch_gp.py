@@ -14,7 +14,7 @@ from boshnas.errors import InputError
 from boshnas.maximize import Box
 from boshnas.pool import Pool
 
-INSTALL = "must have the package botorch, which is not installed. Run: pip install botorch"
+INSTALL = "must have the package botorch, which is not installed. Run: pip install -c constraints.txt -e '.[bench]'"
 
 _BLOCK = 1024  # candidates at a time: a posterior is joint, its memory the square of this
 _LOGGER = logging.getLogger(__name__)

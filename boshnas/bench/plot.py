@@ -43,7 +43,8 @@ def check(path: Path) -> None:
         raise InputError(f"--plot: must be writable, got {str(path)!r}{because}. Name another folder.")
     if find_spec("matplotlib") is None:
         raise InputError(
-            "--plot: must have the package matplotlib, which is not installed. Run: pip install matplotlib"
+            "--plot: must have the package matplotlib, which is not installed. Run: "
+            "pip install -c constraints.txt -e '.[bench]'"
         )
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from boshnas.doctor.checks import Check, Outcome, run_checks
 from boshnas.errors import InputError
+from boshnas.writable import named_folder
 from design_space.command_line import run_app
 
 app = typer.Typer(add_completion=False)
@@ -24,7 +26,14 @@ app = typer.Typer(add_completion=False)
 def command(
     executor: Annotated[str, typer.Option(help="What is to run evaluations: local, slurm or ray.")] = "local",
     executor_config: Annotated[Path | None, typer.Option(help="Its settings, a YAML file.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the run to come.")] = Path("runs"),
+    out: Annotated[str, typer.Option(help="Folder of the run to come.", metavar="FOLDER")] = "runs",
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="PostgreSQL database for the store: a file with its URL, or a URL without a password; else "
+            "BOSHNAS_STORAGE, else SQLite."
+        ),
+    ] = None,
     submit: Annotated[
         bool, typer.Option("--submit", help="Run a SLURM job that writes into --out; at most 2 minutes.")
     ] = False,
@@ -37,7 +46,7 @@ def command(
     checks: list[Check] = []
     console = Console()
     with console.status("checking") if console.is_terminal and not as_json else nullcontext():
-        for check in _checks(executor, executor_config, out, submit):
+        for check in _checks(executor, executor_config, named_folder(out), storage, submit):
             checks.append(check)
             if not as_json:
                 remedy = f". {check.remedy}" if check.remedy else ""
@@ -50,25 +59,29 @@ def command(
     return int(num_failures > 0)
 
 
-def _checks(executor: str, config: Path | None, out: Path, submit: bool) -> Iterator[Check]:
+def _checks(executor: str, config: Path | None, out: Path, storage: str | None, submit: bool) -> Iterator[Check]:
     from boshnas.doctor import database, disk, machine, ray, slurm  # with what takes seconds to import
     from boshnas.executors.config import load_executor_config
     from boshnas.executors.ray.settings import RaySettings
     from boshnas.executors.slurm import SlurmSettings
+    from boshnas.store import given_database
 
     if submit and executor != "slurm":
         raise InputError(f"--submit: must go with --executor slurm, got {executor!r}. Leave it out.")
     settings = load_executor_config(executor, config)
+    named = None if storage is None else given_database(storage, os.environ)
     yield from run_checks("python", machine.check_python)
     yield from run_checks("gpus", machine.check_gpus)
     yield from run_checks("cores", machine.check_cores_and_memory)
     yield from run_checks("disk", lambda: disk.check_disk(out))
-    yield from run_checks("database", database.check_storage)
+    yield from run_checks("database", lambda: database.check_storage(named))
     if isinstance(settings, RaySettings):
         yield from run_checks("ray", lambda: ray.check_ray(settings))
     if isinstance(settings, SlurmSettings):
-        yield from run_checks("slurm", lambda: slurm.check_slurm(settings))
-        if submit:
+        found = list(run_checks("slurm", lambda: slurm.check_slurm(settings)))
+        yield from found
+        # A job that the cluster's own faults refuse would only tell them again.
+        if submit and all(check.status is not Outcome.FAILURE for check in found):
             yield from run_checks("slurm job", lambda: slurm.check_submission(out, settings.words()))
 
 

@@ -28,7 +28,7 @@ def check_python() -> Iterator[Check]:
         yield warning(
             "packages",
             f"{PACKAGE} {VERSION} is not installed, Python {found} runs it from its sources",
-            "Install it, that cluster nodes find it in every folder: pip install .",
+            "Install it, that cluster nodes find it in every folder: pip install -c constraints.txt -e .",
         )
         return
     if SpecifierSet(wanted).contains(found, prereleases=True):

@@ -9,10 +9,10 @@ from packaging.requirements import Requirement
 from boshnas.doctor.checks import Check, failure, ok
 from boshnas.doctor.machine import PACKAGE
 from boshnas.errors import InputError
-from boshnas.executors.ray.cluster import connect, node_resources, num_fitting
+from boshnas.executors.ray.cluster import OPTION, connect, node_resources, num_fitting
 from boshnas.executors.ray.settings import RaySettings
 
-_INSTALL = "Install it: pip install 'flexibert-boshnas[ray]'"
+_INSTALL = "Install it: pip install -c constraints.txt -e '.[ray]'"
 
 
 def check_ray(settings: RaySettings) -> Iterator[Check]:
@@ -46,7 +46,7 @@ def check_ray(settings: RaySettings) -> Iterator[Check]:
 
 def _halves(error: InputError) -> tuple[str, str]:
     """What is wrong, and the way out: the last sentence of every refusal."""
-    message, _, remedy = str(error).removeprefix("RayExecutor: ").partition(". ")
+    message, _, remedy = str(error).removeprefix(f"{OPTION}: ").partition(". ")
     return message, remedy or "Check the executor's settings."
 
 

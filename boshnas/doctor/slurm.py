@@ -10,7 +10,7 @@ from pathlib import Path
 from boshnas.doctor.checks import Check, ask, failure, ok, warning
 from boshnas.errors import InputError
 from boshnas.executors.slurm import SlurmSettings
-from boshnas.executors.slurm.commands import check_partition
+from boshnas.executors.slurm.commands import OPTION, check_partition
 
 _COMMANDS = ("sbatch", "squeue", "sinfo", "scontrol", "scancel")
 _JOB_TIMEOUT_S = 120.0
@@ -42,7 +42,7 @@ def check_slurm(settings: SlurmSettings) -> Iterator[Check]:
     try:
         check_partition(settings)
     except InputError as error:
-        message, _, way_out = str(error).removeprefix("SlurmExecutor: ").rpartition(". ")
+        message, _, way_out = str(error).removeprefix(f"{OPTION}: ").rpartition(". ")
         yield failure("slurm partition", message, way_out)
     else:
         yield _partition([line.split("|") for line in said.splitlines() if line.count("|") == 3], settings.partition)

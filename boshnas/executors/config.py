@@ -1,6 +1,7 @@
 """The file that `--executor-config` names: settings of an executor, in YAML."""
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -9,9 +10,24 @@ from boshnas.errors import InputError, did_you_mean
 from boshnas.executors.local_settings import LocalSettings
 from boshnas.executors.ray.settings import RaySettings
 from boshnas.executors.slurm import SlurmSettings
+from boshnas.validation import first_fault
 
 SETTINGS: dict[str, type[BaseModel]] = {"local": LocalSettings, "slurm": SlurmSettings, "ray": RaySettings}
 """What can be set of each executor."""
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice: the last would count, and nobody would be told."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # told as a key that is no text
+            if key.value in seen:
+                raise ValueError(f"key {key.value!r} stands twice, the second time in line {key.start_mark.line + 1}")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def load_executor_config(name: str, path: Path | None) -> BaseModel:
@@ -38,7 +54,7 @@ def load_executor_config(name: str, path: Path | None) -> BaseModel:
 
 def _mapping(path: Path) -> dict[str, object]:
     try:
-        content = yaml.safe_load(path.read_bytes())
+        content = yaml.load(path.read_bytes(), _OnceLoader)  # noqa: S506  (a SafeLoader)
     except OSError as error:
         raise InputError(f"--executor-config: {path} cannot be read: {error.strerror}. Check the path.") from None
     except RecursionError:
@@ -57,12 +73,10 @@ def _mapping(path: Path) -> dict[str, object]:
 
 def _first_of(error: ValidationError, name: str, kind: type[BaseModel], path: Path | None) -> str:
     """One line on the first thing that is wrong."""
-    first = error.errors()[0]
-    where = ".".join(map(str, first["loc"])) or "content"
+    kind_of_fault, where, fault = first_fault(error)
     file = f"{path}: " if path is not None else ""
-    if first["type"] == "extra_forbidden":
+    if kind_of_fault == "extra_forbidden":
         known = list(kind.model_fields)
         way_out = did_you_mean(where, known, f"There are {', '.join(known)}.")
         return f"--executor-config: {file}{where} is no setting of the executor {name!r}. {way_out}"
-    said = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"--executor-config: {file}{where} {said[0].lower()}{said[1:]}, got {first['input']!r:.80}. Correct it."
+    return f"--executor-config: {file}{where} {fault}. Correct it."

@@ -151,7 +151,7 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
                 )
             except OSError as error:
                 raise InputError(
-                    f"LocalExecutor: command must be a program that can be started, got {self._command[0]!r}: "
+                    f"--evaluator: must begin with a program that can be started, got {self._command[0]!r}: "
                     f"{error.strerror}. Check its path and permissions."
                 ) from None
 

@@ -8,11 +8,28 @@ from pydantic import BaseModel
 from boshnas.executors.base import Executor
 from boshnas.executors.local import LocalExecutor
 from boshnas.executors.local_settings import LocalSettings
+from boshnas.executors.ray import cluster as ray_cluster
 from boshnas.executors.ray.executor import RayExecutor
 from boshnas.executors.ray.settings import RaySettings
 from boshnas.executors.slurm import SlurmExecutor, SlurmSettings
+from boshnas.executors.slurm import commands as slurm_commands
 
 _GIB = 2**30
+
+
+def check_executor(settings: BaseModel) -> None:
+    """Refuse what `make_executor` would, and start nothing that stays.
+
+    Args:
+        settings: Of one of the executors.
+
+    Raises:
+        InputError: If the cluster cannot be reached, or cannot do what the settings ask for.
+    """
+    if isinstance(settings, SlurmSettings):
+        slurm_commands.check_cluster(settings)
+    elif isinstance(settings, RaySettings):
+        ray_cluster.check_cluster(settings)
 
 
 def make_executor(

@@ -1,6 +1,7 @@
 """How the outcome of an ended job is read from its folder."""
 
 import errno
+import shutil
 import signal
 import traceback
 from pathlib import Path
@@ -87,7 +88,11 @@ def remove_stale_result(job: Job, folder: Path) -> bool:
     except InputError:
         is_same = matches = False
     if not matches:
-        (folder / RESULT_FILE).unlink(missing_ok=True)
+        path = folder / RESULT_FILE
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     return is_same
 
 

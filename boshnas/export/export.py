@@ -180,7 +180,7 @@ def _trial(store: Store, request: ExportRequest, way_out: str) -> Trial:
             raise InputError(f"--id: must be an architecture that finished ({known}, …), got {request.id!r}.")
         trial = finished[request.id]
     if request.recipe is None and not (job_folder(request.run_folder, trial.number) / CHECKPOINT_FOLDER).is_dir():
-        raise InputError(f"{trial.id}: its checkpoint is gone from {request.run_folder}. {way_out}")
+        raise InputError(f"{trial.id}: {request.run_folder} must hold its checkpoint, got none. {way_out}")
     return trial
 
 

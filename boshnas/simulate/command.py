@@ -228,8 +228,8 @@ def _show(setting: _Setting, runs: Sequence[Run], num_asked: int) -> None:
 
 def _title(setting: _Setting, is_whole: bool) -> str:
     options = setting.options
-    seeds = "1 seed" if options.seeds == 1 else f"{options.seeds} seeds"
-    over = f"mean ± sd of {seeds}" if is_whole else "of the finished campaigns"
+    seeds = "1 seed" if options.seeds == 1 else f"mean ± sd of {options.seeds} seeds"
+    over = seeds if is_whole else "of the finished campaigns"
     return (
         f"{setting.budget} evaluations of {setting.table.name} on {options.workers} workers, "
         f"durations {options.durations}, {over}"

@@ -6,6 +6,7 @@ on its way to a commit has either committed or gone once the lock is taken again
 
 import hashlib
 import os
+import re
 import socket
 import time
 import uuid
@@ -35,6 +36,10 @@ _CLIENT_SETTINGS: dict[str, Any] = {
 _SERVER_SETTINGS = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
 _LOCK_WAIT_S = 3.0
 _LOCK_POLL_S = 0.1
+# What libpq says where nobody has asked for a user yet.
+_NO_ANSWER = re.compile(
+    "refused|timed out|timeout|translate host|resolve|No route|unreachable|starting up|shutting down"
+)
 _TABLES_KEY = "boshnas tables"
 _MAX_NAME = 63
 
@@ -59,7 +64,7 @@ def require_driver(database: Database) -> None:
     except ImportError:
         raise InputError(
             f"{database.given_by}: PostgreSQL needs psycopg, which is not installed. "
-            "Install it: pip install 'flexibert-boshnas[postgres]'."
+            "Install it: pip install -c constraints.txt -e '.[postgres]'."
         ) from None
 
 
@@ -75,9 +80,15 @@ def check_database(database: Database) -> None:
     try:
         _connect(database).close()
     except psycopg.Error as error:
+        said = database.redacted(str(error)).rstrip("?.")
+        if _NO_ANSWER.search(said):
+            raise InputError(
+                f"{database.given_by}: {database} must be a server that answers, got: {said}. "
+                "Start it, or correct host and port."
+            ) from None
         raise InputError(
-            f"{database.given_by}: {database} must let user {database.user!r} in, got: "
-            f"{database.redacted(str(error)).rstrip('?.')}. Check host, port, database, user and password."
+            f"{database.given_by}: {database} must let user {database.user!r} in, got: {said}. "
+            "Check database, user and password."
         ) from None
 
 

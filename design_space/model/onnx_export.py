@@ -27,7 +27,7 @@ def require_onnx() -> None:
     """
     for name in ("onnx", "onnxscript", "onnxruntime"):
         if importlib.util.find_spec(name) is None:
-            raise InputError(f"--onnx: {name} is not installed. Run: pip install -e '.[onnx]'")
+            raise InputError(f"--onnx: {name} is not installed. Run: pip install -c constraints.txt -e '.[onnx]'")
 
 
 class _Plain(nn.Module):

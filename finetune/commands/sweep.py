@@ -75,7 +75,7 @@ def run_sweep(words: Sequence[str]) -> None:
     if draw(outcomes, folder / PLOT_FILE):
         sys.stderr.write(f"plot: {folder / PLOT_FILE}\n")
     else:
-        sys.stderr.write("no plot: it needs matplotlib. Run: pip install matplotlib\n")
+        sys.stderr.write("no plot: it needs matplotlib. Run: pip install -c constraints.txt -e '.[bench]'\n")
     if failed:
         sys.stderr.write(f"left out: {len(failed)} of {len(found)} combinations\n")
     sys.stderr.write(

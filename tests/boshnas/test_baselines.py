@@ -169,7 +169,7 @@ def test_botorch_takes_its_own_greatest_log_expected_improvement():
 
 def test_without_botorch_one_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "botorch", None)
-    with pytest.raises(InputError, match=r"must have the package botorch.*pip install botorch"):
+    with pytest.raises(InputError, match=r"must have the package botorch.*-e '\.\[bench\]'"):
         BotorchSearcher(grid())
 
 

@@ -154,3 +154,7 @@ def test_architecture_size_run_and_use_are_told():
     assert "trust_remote_code=True" in text
     assert "Pre-trained as a masked language model on: demo." in text
     assert "arXiv:2205.11656" in text
+
+
+def test_the_report_that_loading_prints_is_explained():
+    assert "The LOAD REPORT that transformers prints is expected" in card()

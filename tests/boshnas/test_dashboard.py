@@ -118,7 +118,7 @@ def test_the_extra_is_named_where_it_is_missing(
 ):
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
     assert main([str(run)]) == 2
-    assert "pip install -e '.[dashboard]'" in capsys.readouterr().err
+    assert "pip install -c constraints.txt -e '.[dashboard]'" in capsys.readouterr().err
 
 
 def test_a_password_on_the_command_line_is_refused(run: Path, capsys: pytest.CaptureFixture[str]):

@@ -8,6 +8,7 @@ from boshnas.doctor import database, disk, machine, ray, slurm
 from boshnas.doctor.__main__ import main
 from boshnas.doctor.checks import Check, failure, ok, warning
 from boshnas.executors.ray.settings import RaySettings
+from boshnas.store import Database
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +61,9 @@ def test_the_settings_of_the_executor_are_checked(monkeypatch: pytest.MonkeyPatc
         (["--executor-config", "/none.yaml"], "--executor-config: /none.yaml cannot be read: No such file"),
         (["--submit"], "--submit: must go with --executor slurm, got 'local'. Leave it out."),
         (["--subm"], "No such option"),
+        (["--out", ""], "--out: must name a folder, got ''."),
+        (["--storage", "absent"], "--storage: absent must be a file that holds a URL"),
+        (["--storage", "postgresql://a:hidden@h/d"], "no password on the command line"),
     ],
 )
 def test_wrong_options_are_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]):
@@ -74,4 +78,29 @@ def test_ray_that_is_absent_is_one_failure(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.undo()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     (check,) = ray.check_ray(RaySettings())
-    assert check.remedy == "Install it: pip install 'flexibert-boshnas[ray]'"
+    assert check.remedy == "Install it: pip install -c constraints.txt -e '.[ray]'"
+
+
+def test_the_database_of_the_option_is_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    seen: list[Database | None] = []
+    monkeypatch.setattr(database, "check_storage", lambda named: seen.append(named) or iter(()))
+    (tmp_path / "url").write_text("postgresql://ann:hidden@127.0.0.1:1/runs\n")
+    (tmp_path / "url").chmod(0o600)
+    assert main(["--storage", str(tmp_path / "url")]) == 0
+    assert main([]) == 0
+    named, none = seen
+    assert str(named) == "postgresql://127.0.0.1:1/runs"
+    assert none is None
+
+
+@pytest.mark.parametrize("is_fit", [True, False])
+def test_no_job_is_submitted_to_a_cluster_with_a_fault(
+    is_fit: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    found = [ok("slurm", "23.11") if is_fit else failure("slurm", "sbatch not found", "Load it.")]
+    monkeypatch.setattr(slurm, "check_slurm", lambda settings: iter(found))
+    monkeypatch.setattr(slurm, "check_submission", lambda *_: iter([ok("slurm job", "came back")]))
+    assert main(["--executor", "slurm", "--submit"]) == (0 if is_fit else 1)
+    said = capsys.readouterr().out
+    assert ("slurm job" in said) is is_fit
+    assert said.count("sbatch not found") == (0 if is_fit else 1)

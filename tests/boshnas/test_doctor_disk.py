@@ -6,6 +6,7 @@ import pytest
 
 from boshnas.doctor import database, disk
 from boshnas.doctor.checks import Check, Outcome
+from boshnas.store import Database
 
 
 def by_name(folder: Path) -> dict[str, Check]:
@@ -69,11 +70,22 @@ def test_a_network_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_the_url_of_a_database_is_not_shown(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("BOSHNAS_STORAGE", raising=False)
-    (check,) = database.check_storage()
+    (check,) = database.check_storage(None)
     assert (check.status, check.message[:7]) == (Outcome.OK, "SQLite ")
     for url in ("postgresql://me:secret@127.0.0.1:1/db", "mysql://me:secret@host/db"):
         monkeypatch.setenv("BOSHNAS_STORAGE", url)
-        _, told = database.check_storage()
+        _, told = database.check_storage(None)
         assert told.status is Outcome.FAILURE
         assert told.remedy
         assert "secret" not in repr(told)
+
+
+def test_a_database_that_is_named_stands_before_the_environments(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("BOSHNAS_STORAGE", "postgresql://me:secret@127.0.0.1:2/environment")
+    asked: list[Database] = []
+    monkeypatch.setattr(database, "check_database", asked.append)
+    named = Database(host="h", port=1, name="named", user="ann")
+    _, told = database.check_storage(named)
+    assert (told.message, asked) == ("postgresql://h:1/named lets user 'ann' in", [named])
+    _, told = database.check_storage(None)
+    assert told.message == "postgresql://127.0.0.1:2/environment lets user 'me' in"

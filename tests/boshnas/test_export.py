@@ -136,7 +136,7 @@ def test_a_run_without_a_finished_evaluation_is_refused(
 
 def test_a_checkpoint_that_is_gone_is_refused(run_folder: Path, capsys: pytest.CaptureFixture[str]):
     line = refused(capsys, str(run_folder), "--to", str(run_folder.parent / "new"))
-    assert "its checkpoint is gone from" in line
+    assert "must hold its checkpoint, got none" in line
     assert "--train" in line
 
 
@@ -236,7 +236,7 @@ def test_a_model_that_an_evaluator_did_not_leave_whole_is_refused(evaluated: Pat
     refused(capsys, *words)
     shutil.rmtree(checkpoint)
     line = refused(capsys, *words)
-    assert "its checkpoint is gone from" in line
+    assert "must hold its checkpoint, got none" in line
     assert "--train" not in line
     assert not (evaluated.parent / "new").exists()
 

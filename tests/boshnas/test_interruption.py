@@ -9,8 +9,9 @@ from boshnas.interruption import Interruption, taken_signals
 
 @pytest.fixture(autouse=True)
 def _own_handlers():
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and under nohup this
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -32,11 +33,12 @@ def test_with_nothing_running_the_first_ends():
         assert not interruption.asked
 
 
-def test_sigterm_ends():
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_sigterm_and_a_closed_terminal_end(number: signal.Signals):
     with taken_signals() as interruption:
         interruption.num_running = 2
         with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
         assert not interruption.asked
 
 
@@ -47,12 +49,13 @@ def test_the_handlers_of_before_are_put_back():
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_what_is_ignored_stays_ignored():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_what_is_ignored_stays_ignored(number: signal.Signals):
+    signal.signal(number, signal.SIG_IGN)
     with taken_signals() as interruption:
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
         assert not interruption.asked
-    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    assert signal.getsignal(number) is signal.SIG_IGN
 
 
 def test_in_another_thread_nothing_is_taken():

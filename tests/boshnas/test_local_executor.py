@@ -336,7 +336,9 @@ def test_refuses_a_command_that_is_none(tmp_path: Path):
         LocalExecutor([], num_slots=1)
     with (
         LocalExecutor(["/no/such/program", "{job}"], num_slots=1) as executor,
-        pytest.raises(InputError, match="command must be a program that can be started, got '/no/such/program'"),
+        pytest.raises(
+            InputError, match="--evaluator: must begin with a program that can be started, got '/no/such/program'"
+        ),
     ):
         executor.submit(JOB, tmp_path)
     assert (tmp_path / JOB_FILE).exists()

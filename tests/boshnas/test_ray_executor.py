@@ -51,7 +51,7 @@ def test_how_many_fit_on_the_nodes(asked: dict[str, float], count: int):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"num_cpus": 9}, "RayExecutor: num_cpus must be .*, got 9. The largest has 8: ask for less"),
+        ({"num_cpus": 9}, "--executor ray: num_cpus must be .*, got 9. The largest has 8: ask for less"),
         ({"num_gpus": 4}, "num_gpus must be .*, got 4. The largest has 2"),
         ({"memory_gib": 16.5}, "memory_gib must be .*, got 16.5. The largest has 16"),
         ({"num_gpus": 1, "num_cpus": 8}, "must fit on one node together, got 8, 1 and 0, which no node has"),
@@ -64,7 +64,7 @@ def test_what_fits_on_no_node_is_refused(asked: dict[str, float], message: str):
 
 def test_without_ray_the_command_to_install_it_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"Install it: pip install 'flexibert-boshnas\[ray\]'"):
+    with pytest.raises(InputError, match=r"Install it: pip install -c constraints.txt -e '\.\[ray\]'"):
         RayExecutor(["true", "{job}"], RaySettings(), tmp_path)
 
 

@@ -124,6 +124,12 @@ def test_what_comes_to_nothing_is_told(capsys: pytest.CaptureFixture[str]):
     assert "best at 25 %" in captured.out
 
 
+@pytest.mark.parametrize(("seeds", "words"), [("1", "1 seed"), ("2", "mean ± sd of 2 seeds")])
+def test_a_spread_is_told_where_there_is_one(capsys: pytest.CaptureFixture[str], seeds: str, words: str):
+    assert main([*WORDS, "--budget", "4", "--seeds", seeds]) == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith(f", {words}")
+
+
 @pytest.mark.parametrize("suffix", ["png", "html"])
 def test_a_picture_is_drawn(folder: Path, capsys: pytest.CaptureFixture[str], suffix: str):
     pytest.importorskip("matplotlib")

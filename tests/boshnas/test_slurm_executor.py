@@ -422,7 +422,7 @@ def test_a_job_cancelled_before_it_is_sent_is_never_sent(fake: Fake, executor: S
         ({"time": 5400}, "must stand in quotes"),
         ({"time": "two days"}, "as SLURM writes it"),
         ({"time": "0"}, "more than nothing"),
-        ({"mem": "64 GB"}, "pattern"),
+        ({"mem": "64 GB"}, "with K, M, G or T, .* for example 64G"),
         ({"cpus_per_task": 0}, "greater than 0"),
         ({"max_in_flight": 0}, "greater than 0"),
         ({"poll_seconds": 0}, "greater than 0"),

@@ -14,7 +14,7 @@ DATABASE = Database(host="127.0.0.1", port=1, name="runs", user="ann", password=
 
 def test_without_the_extra_the_command_to_install_it_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    message = r"^BOSHNAS_STORAGE: PostgreSQL needs psycopg.*pip install 'flexibert-boshnas\[postgres\]'"
+    message = r"^BOSHNAS_STORAGE: PostgreSQL needs psycopg.*pip install -c constraints.txt -e '\.\[postgres\]'"
     for use in (Store.open, lambda study: Store.create(study, {}, {}), lambda study: check_database(study.database)):
         with pytest.raises(InputError, match=message):
             use(PostgresStudy(DATABASE, "mine"))
@@ -23,7 +23,7 @@ def test_without_the_extra_the_command_to_install_it_is_told(monkeypatch: pytest
 def test_a_server_that_does_not_answer_is_told_at_once_in_a_line():
     pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
     for use in (Store.open, lambda study: Store.create(study, {}, {})):
-        with pytest.raises(InputError, match=r"postgresql://127\.0\.0\.1:1/runs must let user 'ann' in, got: ") as told:
+        with pytest.raises(InputError, match=r"://127\.0\.0\.1:1/runs must be a server that answers, got: ") as told:
             use(PostgresStudy(DATABASE, "mine"))
         assert "hidden" not in str(told.value)
         assert "\n" not in str(told.value)

@@ -448,7 +448,11 @@ def test_a_job_of_another_version_is_refused(run_folder: Path):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("{", "Invalid JSON"), ('{"schema_number": 99}', "schema_number must be at most"), (None, "cannot be read")],
+    [
+        ("{", "content: must be JSON (EOF while parsing an object at line 1 column 1). Correct"),
+        ('{"schema_number": 99}', "schema_number must be at most"),
+        (None, "cannot be read"),
+    ],
 )
 def test_a_job_that_cannot_be_read_is_one_line_and_exit_code_2(
     run_folder: Path, content: str | None, words: str, capsys: pytest.CaptureFixture[str]

@@ -329,7 +329,7 @@ def test_a_server_that_stays_away_is_told_and_the_run_goes_on_later(server: Serv
             store.add(trial_of(1))
         assert len(store.trials()) == 1
         store.close()
-        with pytest.raises(InputError, match="must let user 'searcher' in, got: connection failed: .*refused"):
+        with pytest.raises(InputError, match="must be a server that answers, got: connection failed: .*refused"):
             Store.open(study)
     finally:
         server.start()

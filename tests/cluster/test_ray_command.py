@@ -38,11 +38,22 @@ def test_a_search_goes_through_ray(words: list[str], capsys: pytest.CaptureFixtu
     assert (found["num_evaluated"], found["num_failed"]) == (5, 0)
 
 
-def test_what_no_node_has_is_one_line_and_leaves_nothing(words: list[str], capsys: pytest.CaptureFixture[str]):
+def test_a_dry_run_joins_the_cluster_and_leaves_nothing(words: list[str], capsys: pytest.CaptureFixture[str]):
+    assert main([*words, "--dry-run"]) == 0
+    captured = capsys.readouterr()
+    assert "Executor: ray, as many evaluations at a time as fit\n" in captured.out
+    assert not Path("run").exists()
+    assert main([*words, "--json"]) == 0  # this process has left the cluster again
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_what_no_node_has_is_one_line_and_leaves_nothing(
+    words: list[str], capsys: pytest.CaptureFixture[str], dry: tuple[str, ...]
+):
     path = Path("ray.yaml")
     path.write_text(path.read_text() + "num_gpus: 4\n")
-    assert main(words) == 2
-    assert "num_gpus" in capsys.readouterr().err.splitlines()[-1]
+    assert main([*words, *dry]) == 2
+    assert "--executor ray: num_gpus must be" in capsys.readouterr().err.splitlines()[-1]
     assert not Path("run").exists()
 
 

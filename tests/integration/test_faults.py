@@ -39,6 +39,9 @@ if job["number"] == 1:
     if fault == "corrupt result" and is_first:
         path.with_name("result.json").write_text('{"number": 1, "id')
         sys.exit(0)
+    if fault == "folder for a result" and is_first:
+        path.with_name("result.json").mkdir()
+        sys.exit(0)
     if fault == "another's result" and is_first:
         result["number"] = 0
     if fault == "deleted folder" and is_first:
@@ -86,9 +89,10 @@ def searched(folder: Path, fault: str) -> list[Trial]:
         ("out of memory", [Status.OUT_OF_MEMORY] * 2, Status.FINISHED, ""),
         ("hang", [], Status.TIMED_OUT, "after 2 seconds, the time limit"),
         ("slow", [Status.TIMED_OUT] * 2, Status.FINISHED, ""),
-        ("not a number", [], Status.DIVERGED, "score: Input should be a finite number, got nan"),
+        ("not a number", [], Status.DIVERGED, "score: must be a finite number, got nan"),
         ("diverged", [], Status.DIVERGED, "the loss is not finite"),
         ("corrupt result", [Status.CRASHED], Status.FINISHED, ""),
+        ("folder for a result", [Status.CRASHED], Status.FINISHED, ""),
         ("another's result", [Status.CRASHED], Status.FINISHED, ""),
         ("deleted folder", [Status.CRASHED], Status.FINISHED, ""),
         ("bad input", [], Status.BAD_INPUT, "--rate must be positive"),

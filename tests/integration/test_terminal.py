@@ -94,20 +94,20 @@ def test_the_first_ctrl_c_finishes_what_runs_and_nothing_is_lost(place: Path):
 
 
 @slow
-@pytest.mark.parametrize("by_signal", [False, True])
-def test_the_second_ctrl_c_or_sigterm_stops_at_once_and_nothing_is_lost(place: Path, by_signal: bool):
+@pytest.mark.parametrize("by_signal", [None, signal.SIGTERM, signal.SIGHUP])
+def test_the_second_ctrl_c_or_a_signal_stops_at_once_and_nothing_is_lost(place: Path, by_signal: signal.Signals | None):
     with search(place, columns=20) as running:
         running.wait_for("brewing")
         running.wait_for("75 %")
         evaluators = [read_model(path, ProcessIdentity) for path in place.glob(f"my run/jobs/*/{PROCESS_FILE}")]
-        if by_signal:
-            os.kill(running.pid, signal.SIGTERM)
+        if by_signal is not None:
+            os.kill(running.pid, by_signal)
         else:
             running.press_ctrl_c()
             running.wait_for("Stopping:")
             running.press_ctrl_c()
         assert running.wait() == 130, running.text
-        assert ("Stopping:" in running.text) != by_signal
+        assert ("Stopping:" in running.text) == (by_signal is None)
         assert "boshnas run --resume --out 'my run'" in running.text
     assert not any(psutil.pid_exists(process.pid) and process.is_alive for process in evaluators)
     found = trials(place)

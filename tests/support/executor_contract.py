@@ -80,7 +80,7 @@ class ExecutorContract:
         [
             ("raise", Status.CRASHED, ["return code 1", "ValueError: no such task"]),
             ("die", Status.KILLED, ["SIGKILL", "memory"]),
-            ("garbage", Status.CRASHED, ["result.json", "Invalid JSON"]),
+            ("garbage", Status.CRASHED, ["result.json", "must be JSON"]),
             ("nothing", Status.CRASHED, ["left no result.json"]),
         ],
     )
@@ -123,7 +123,7 @@ class ExecutorContract:
         executor.submit(job, tmp_path)
         assert wait_for(executor, 1, self.limit_s) == [result]
 
-    @pytest.mark.parametrize("stale", ["other id", "other job", "garbage"])
+    @pytest.mark.parametrize("stale", ["other id", "other job", "garbage", "folder"])
     def test_a_stale_result_is_not_taken(self, executor: Executor, tmp_path: Path, stale: str):
         job = make_job()
         write_model(tmp_path / JOB_FILE, job.model_copy(update={"seed": 1}) if stale == "other job" else job)
@@ -131,6 +131,9 @@ class ExecutorContract:
         write_model(tmp_path / RESULT_FILE, Result(number=0, id=id_, status=Status.FINISHED, score=1.0))
         if stale == "garbage":
             (tmp_path / RESULT_FILE).write_text("[]")
+        if stale == "folder":
+            (tmp_path / RESULT_FILE).unlink()
+            (tmp_path / RESULT_FILE / "in it").mkdir(parents=True)
         executor.submit(job, tmp_path)
         assert [result.score for result in wait_for(executor, 1, self.limit_s)] == [3.5]
 

@@ -28,6 +28,7 @@ class Terminal:
         if self.pid == 0:
             try:
                 signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test in the background ignores it
+                signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and under nohup this
                 _resize(0, columns)
                 os.chdir(cwd)
                 for name in ("COLUMNS", "LINES", "NO_COLOR"):

@@ -17,6 +17,8 @@ from boshnas.errors import InputError
 from boshnas.executors.ray.settings import RaySettings
 
 NAMESPACE = "boshnas"
+OPTION = "--executor ray"
+"""What a person wrote to get here, for messages."""
 _GIB = 2**30
 _SOCKET_TIMEOUT_S = 5.0
 _PROBE_TIMEOUT_S = 40.0
@@ -42,6 +44,19 @@ _PROBE = (
 _AUTHENTICATION = "AuthenticationError"
 
 
+def check_cluster(settings: RaySettings) -> None:
+    """Refuse a cluster that no evaluation could run in; nothing stays behind.
+
+    Raises:
+        InputError: If Ray is absent, the cluster cannot be joined, or no node ever holds an evaluation.
+    """
+    ray = connect(settings)
+    try:
+        num_fitting(settings, node_resources(ray))
+    finally:
+        ray.shutdown()
+
+
 def connect(settings: RaySettings) -> Any:
     """Join a cluster, or start one on this machine; Ray is imported here and not before.
 
@@ -53,12 +68,12 @@ def connect(settings: RaySettings) -> Any:
     """
     if importlib.util.find_spec("ray") is None:
         raise InputError(
-            "RayExecutor: the package ray must be installed, got a Python without it. "
-            "Install it: pip install 'flexibert-boshnas[ray]'."
+            f"{OPTION}: the package ray must be installed, got a Python without it. "
+            "Install it: pip install -c constraints.txt -e '.[ray]'."
         )
     if "ray" in sys.modules and sys.modules["ray"].is_initialized():
         raise InputError(
-            "RayExecutor: Ray must not be in use by this process, got one that is connected. Call ray.shutdown() first."
+            f"{OPTION}: Ray must not be in use by this process, got one that is connected. Call ray.shutdown() first."
         )
     return _start() if settings.address is None else _join(settings.address)
 
@@ -90,7 +105,7 @@ def _join(address: str) -> Any:
         said = _probe(address, changes)
     if _AUTHENTICATION in said:
         raise InputError(
-            f"RayExecutor: address must be a cluster that lets this user in, got {address!r}, which wants another "
+            f"{OPTION}: address must be a cluster that lets this user in, got {address!r}, which wants another "
             "token. Set RAY_AUTH_TOKEN, or copy ~/.ray/auth_token from the cluster's head."
         )
     if said:
@@ -146,7 +161,7 @@ def _probe(address: str, changes: Mapping[str, str | None]) -> str:
 def _unreachable(address: str, said: str) -> InputError:
     reason = (said.strip() or "no reason given").splitlines()[-1][:300]
     return InputError(
-        f"RayExecutor: address must be a Ray cluster that can be joined from this machine, got {address!r}: {reason}. "
+        f"{OPTION}: address must be a Ray cluster that can be joined from this machine, got {address!r}: {reason}. "
         "Check `ray status` there, or leave address out to start Ray here."
     )
 
@@ -194,11 +209,11 @@ def num_fitting(settings: RaySettings, nodes: list[Mapping[str, float]]) -> int:
         most = max((node.get(name, 0) for node in nodes), default=0)
         if wanted.get(name, 0) > most:
             raise InputError(
-                f"RayExecutor: {setting} must be what some node of the cluster has, got {wanted[name] / unit:g}. "
+                f"{OPTION}: {setting} must be what some node of the cluster has, got {wanted[name] / unit:g}. "
                 f"The largest has {int(most / unit * 100) / 100:g}: ask for less, or add a node."
             )
     raise InputError(
-        "RayExecutor: num_cpus, num_gpus and memory_gib must fit on one node together, got "
+        f"{OPTION}: num_cpus, num_gpus and memory_gib must fit on one node together, got "
         f"{settings.num_cpus:g}, {settings.num_gpus:g} and {settings.memory_gib or 0:g}, which no node has. "
         "Ask for less, or add a node."
     )

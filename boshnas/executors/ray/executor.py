@@ -13,7 +13,7 @@ from boshnas.executors.base import ProcessExecutor, Run
 from boshnas.executors.orphan import DRIVER_PID_VARIABLE
 from boshnas.executors.outcome import LOG_FILE, ended_result, failed_result
 from boshnas.executors.ray import minder
-from boshnas.executors.ray.cluster import NAMESPACE, connect, needs, node_resources, num_fitting
+from boshnas.executors.ray.cluster import NAMESPACE, OPTION, connect, needs, node_resources, num_fitting
 from boshnas.executors.ray.settings import RaySettings
 from boshnas.executors.threads import thread_environment
 from boshnas.job import RESULT_FILE, STARTED_FILE, Job, Result
@@ -76,7 +76,7 @@ class RayExecutor(ProcessExecutor[Run]):
             self._ray.shutdown()
             said = " ".join(str(error).split())[:300]
             raise InputError(
-                f"RayExecutor: the cluster must be able to start an actor, got {said}. Check `ray status` there."
+                f"{OPTION}: the cluster must be able to start an actor, got {said}. Check `ray status` there."
             ) from None
         except BaseException:
             self._ray.shutdown()

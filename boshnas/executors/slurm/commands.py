@@ -4,12 +4,15 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from boshnas.errors import InputError
 from boshnas.executors.slurm.settings import SlurmSettings, time_seconds
 from boshnas.executors.slurm.states import FINAL_STATES, Entry, returncode
 
+OPTION = "--executor slurm"
+"""What a person wrote to get here, for messages."""
 _PROGRAMS = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
 _TIMEOUT_S = 30
 _SUBMIT_TIMEOUT_S = 120  # sbatch itself waits and tries again while SLURM is busy
@@ -26,7 +29,37 @@ class UnavailableError(Exception):
     """SLURM does not answer now, or cannot take a job now; what was asked of it may have happened all the same."""
 
 
-def require_programs() -> None:
+def check_cluster(settings: SlurmSettings) -> dict[str, str]:
+    """Refuse what no job could be submitted with; nothing is submitted.
+
+    Returns:
+        The cluster's configuration: value by name.
+
+    Raises:
+        InputError: If SLURM's commands are missing or do not answer, or the settings do not fit the cluster.
+    """
+    _require_programs()
+    with answering():
+        check_partition(settings)
+        return _configuration()
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Refuse a SLURM that does not answer at the start, where it is not waited for.
+
+    Raises:
+        InputError: In place of an UnavailableError.
+    """
+    try:
+        yield
+    except UnavailableError as error:
+        raise InputError(
+            f"{OPTION}: SLURM must answer, got {str(error)!r}. Look at it by sinfo, or try later."
+        ) from None
+
+
+def _require_programs() -> None:
     """Refuse a machine without SLURM's commands.
 
     Raises:
@@ -35,11 +68,11 @@ def require_programs() -> None:
     for program in _PROGRAMS:
         if shutil.which(program) is None:
             raise InputError(
-                f"SlurmExecutor: {program} must be on PATH, got none. Start the search on a login node of the cluster."
+                f"{OPTION}: {program} must be on PATH, got none. Start the search on a login node of the cluster."
             )
 
 
-def configuration() -> dict[str, str]:
+def _configuration() -> dict[str, str]:
     """The cluster's configuration: value by name.
 
     Raises:
@@ -63,20 +96,18 @@ def check_partition(settings: SlurmSettings) -> None:
     known = ", ".join(sorted(limits))
     if not asked:
         raise InputError(
-            f"SlurmExecutor: partition must be given, this cluster has no default one, got None. Choose of: {known}."
+            f"{OPTION}: partition must be given, this cluster has no default one, got None. Choose of: {known}."
         )
     for name in asked:
         if name not in limits:
-            raise InputError(
-                f"SlurmExecutor: partition must be one of the cluster's, got {name!r}. Choose of: {known}."
-            )
+            raise InputError(f"{OPTION}: partition must be one of the cluster's, got {name!r}. Choose of: {known}.")
     # A quality of service may allow more than the partition.
     if settings.time is None or settings.qos is not None:
         return
     longest = max((limits[name] for name in asked), key=_limit_seconds)
     if time_seconds(settings.time) > _limit_seconds(longest):
         raise InputError(
-            f"SlurmExecutor: time must be at most {longest}, the limit of partition {','.join(asked)}, "
+            f"{OPTION}: time must be at most {longest}, the limit of partition {','.join(asked)}, "
             f"got {settings.time!r}. Lower it or choose another partition."
         )
 
@@ -92,7 +123,7 @@ def sbatch(words: Sequence[str], script: str, environment: Mapping[str, str]) ->
         output = _run(["sbatch", "--parsable", *words], script, environment, _SUBMIT_TIMEOUT_S)
     except _FailedError as error:
         raise InputError(
-            f"SlurmExecutor: the executor's config must be one that sbatch takes, got {str(error)!r}. Correct it."
+            f"{OPTION}: the executor's config must be one that sbatch takes, got {str(error)!r}. Correct it."
         ) from None
     return output.strip().splitlines()[-1].split(";")[0]
 

@@ -55,15 +55,9 @@ class SlurmExecutor(ProcessExecutor[SlurmRun]):
         self._run_folder = run_folder.resolve()
         self._prefix = name_prefix(run_folder)
         self._queue = Queue(self._prefix, settings.poll_seconds)
-        commands.require_programs()
-        try:
-            commands.check_partition(settings)
-            cluster = commands.configuration()
+        cluster = commands.check_cluster(settings)
+        with commands.answering():
             self._queue.entries = commands.squeue(self._prefix)
-        except UnavailableError as error:
-            raise InputError(
-                f"SlurmExecutor: SLURM must answer, got {str(error)!r}. Look at it by sinfo, or try later."
-            ) from None
         self._has_accounting = not cluster.get("AccountingStorageType", "").endswith("none")
         self._max_array = int(cluster.get("MaxArraySize", "0"))
         self._unsent: list[SlurmRun] = []
@@ -248,7 +242,7 @@ class SlurmExecutor(ProcessExecutor[SlurmRun]):
         """Do not wait for what will never run; where jobs of the same settings have run it is the cluster's change."""
         if not self._has_seen_one_run:
             raise InputError(
-                f"SlurmExecutor: job {entry.id} must be one that the cluster can run, got SLURM's reason "
+                f"{commands.OPTION}: job {entry.id} must be one that the cluster can run, got SLURM's reason "
                 f"{entry.reason!r}. Correct the executor's config."
             )
         if not run.is_warned:

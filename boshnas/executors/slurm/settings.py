@@ -11,6 +11,7 @@ _TIME = re.compile(
     r"|(?P<days>\d+)-(?P<hours>\d+)(:(?P<minutes__>\d+)(:(?P<seconds__>\d+))?)?"
 )
 _SECONDS = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
+_MEMORY = re.compile(r"\d+[KMGT]?")
 _WORD = re.compile(r"--(?P<name>[a-z][a-z0-9-]*)(=.*)?")
 _KEYS = (
     "partition",
@@ -87,7 +88,7 @@ class SlurmSettings(BaseModel):
     gres: Text | None = None
     time: Text | None = None
     cpus_per_task: PositiveInt | None = None
-    mem: Annotated[str, Field(pattern=r"^\d+[KMGT]?$")] | None = None
+    mem: Text | None = None
     constraint: Text | None = None
     nodelist: Text | None = None
     exclude: Text | None = None
@@ -112,6 +113,13 @@ class SlurmSettings(BaseModel):
     def _readable(cls, value: str | None) -> str | None:
         if value is not None and not time_seconds(value) > 0:
             raise ValueError("must be more than nothing")
+        return value
+
+    @field_validator("mem")
+    @classmethod
+    def _sized(cls, value: str | None) -> str | None:
+        if value is not None and not _MEMORY.fullmatch(value):
+            raise ValueError("must be a number with K, M, G or T, or none for megabytes, for example 64G")
         return value
 
     @field_validator("extra")

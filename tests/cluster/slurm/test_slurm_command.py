@@ -64,6 +64,14 @@ def test_a_search_goes_through_sbatch(folder: Path, capsys: pytest.CaptureFixtur
     assert all((folder / "run" / "jobs" / f"{number:05d}" / "slurm_id").exists() for number in range(5))
 
 
+def test_a_dry_run_asks_the_cluster_and_submits_nothing(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert main([*words(), "--dry-run"]) == 0
+    captured = capsys.readouterr()
+    assert "Asking the cluster for --executor slurm.\n" in captured.err
+    assert "Executor: slurm, 2 evaluations at a time\n" in captured.out
+    assert not (folder / "run").exists()
+
+
 def test_a_search_killed_with_jobs_in_the_queue_evaluates_each_once(folder: Path, capsys: pytest.CaptureFixture[str]):
     driver = subprocess.Popen(
         [sys.executable, "-m", "boshnas.run", *words(seconds=6.0)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
@@ -98,11 +106,12 @@ def test_the_projects_own_worker_trains_on_a_node(folder: Path, capsys: pytest.C
         ("time: 1:30:00", ["time", "quotes"]),
     ],
 )
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
 def test_a_config_that_cannot_be_used_is_one_line_and_leaves_nothing(
-    folder: Path, config: str, words_told: list[str], capsys: pytest.CaptureFixture[str]
+    folder: Path, config: str, words_told: list[str], dry: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ):
     (folder / "slurm.yaml").write_text(config)
-    assert main(words()) == 2
+    assert main([*words(), *dry]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert all(word in error for word in words_told)
     assert not (folder / "run").exists()

@@ -56,6 +56,8 @@ def test_a_missing_extra_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else found(name))
     model = FlexiBertForMaskedLM(FlexiBertConfig.from_architecture(EVERY_OPERATION, vocab_size=40))
-    with pytest.raises(InputError, match=r"--onnx: onnxruntime is not installed. Run: pip install -e '.\[onnx\]'"):
+    with pytest.raises(
+        InputError, match=r"--onnx: onnxruntime is not installed. Run: pip install -c .* -e '.\[onnx\]'"
+    ):
         write_onnx(model, tmp_path / ONNX_FILE)
     assert list(tmp_path.iterdir()) == []
