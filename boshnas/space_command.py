@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from transformers.utils import CONFIG_NAME
 from transformers.utils import logging as transformers_logging
 
@@ -24,19 +22,20 @@ from boshnas.disk import checkpoint_folder
 from boshnas.errors import InputError
 from boshnas.export.export import ExportRequest, export
 from boshnas.forecast import forecast
+from boshnas.grid import grid
 from boshnas.interruption import Interruption
 from boshnas.loop import INTERRUPTED, OUT_OF_TIME
 from boshnas.ranking import best_trial, results_of
 from boshnas.report.write import write_report
 from boshnas.saved_run import Run
 from boshnas.store import Database, Store, UnavailableError, check_database, place
+from boshnas.table_source import results_console, say
 from boshnas.trial import Decision, Status, Trial
 from boshnas.view import LiveView, PlainView, QuietView, told
 from boshnas.writable import check_run_folder
 from finetune.data import DEMO
 
 NUM_SHOWN = 5
-PLAIN_WIDTH = 120
 EXPORT_FOLDER = "best"
 REPORT_FILE = "report.html"
 
@@ -184,9 +183,8 @@ def _conclude(
     report = _report(folder, output.database, console)
     summary = _summary(campaign, trials, str(store.location), exported, time.monotonic() - start)
     summary["report"] = str(report) if report else None
-    results = Console(stderr=output.as_json, quiet=output.quiet and output.as_json)
-    if not results.is_terminal:
-        results.width = PLAIN_WIDTH
+    results = results_console(output.as_json)
+    results.quiet = output.quiet and output.as_json
     _print_results(campaign, trials, summary, results)
     if output.as_json:
         sys.stdout.write(json.dumps(summary) + "\n")
@@ -324,20 +322,22 @@ def _print_results(campaign: Campaign, trials: Sequence[Trial], summary: dict[st
     ranked = results_of(trials)
     shown = [trial for trial in ranked if trial.proposal.decision is not Decision.BASELINE][:NUM_SHOWN]
     shown += [trial for trial in ranked if trial.proposal.decision is Decision.BASELINE]
-    table = Table(title=f"Best by {campaign.score_name}", title_justify="left", box=None)
     tasks = list(dict.fromkeys(task for trial in shown for task in trial.task_scores))
-    for column in ("architecture", campaign.score_name, "params", "level", "why", *map(escape, tasks)):
-        table.add_column(column, justify="left" if column in ("architecture", "why") else "right", no_wrap=True)
-    for trial in results_of(shown):
-        is_baseline = trial.proposal.decision is Decision.BASELINE
-        name = f"{_name(campaign, trial)} (baseline)" if is_baseline else trial.id
-        scores = (f"{trial.task_scores[task]:.1f}" if task in trial.task_scores else "" for task in tasks)
-        level = "" if is_baseline else str(trial.level)
-        table.add_row(name, f"{trial.score:.2f}", f"{params_of(trial):,}", level, trial.proposal.decision, *scores)
+    heads = ["architecture", campaign.score_name, "params", "level", "why", *tasks]
+    rows = [_row(campaign, trial, tasks) for trial in results_of(shown)]
     if shown:
-        console.print(table)
+        right = [head for head in heads if head not in ("architecture", "why")]
+        console.print(grid(heads, rows, console.width, title=f"Best by {campaign.score_name}", right=right))
     failed = f", {summary['num_failed']} failed" if summary["num_failed"] else ""
-    console.print(f"{summary['num_evaluated']} evaluated{failed}, {summary['elapsed_s']} s", highlight=False)
-    console.print(f"model: {summary['export_dir'] or 'none'}", highlight=False, soft_wrap=True)
-    console.print(f"report: {summary['report'] or 'none'}", highlight=False, soft_wrap=True)
-    console.print(f"store: {summary['store']}", highlight=False, soft_wrap=True)
+    say(console, f"{summary['num_evaluated']} evaluated{failed}, {summary['elapsed_s']} s")
+    say(console, f"model: {summary['export_dir'] or 'none'}")
+    say(console, f"report: {summary['report'] or 'none'}")
+    say(console, f"store: {summary['store']}")
+
+
+def _row(campaign: Campaign, trial: Trial, tasks: Sequence[str]) -> list[str]:
+    is_baseline = trial.proposal.decision is Decision.BASELINE
+    name = f"{_name(campaign, trial)} (baseline)" if is_baseline else trial.id
+    scores = (f"{trial.task_scores[task]:.1f}" if task in trial.task_scores else "" for task in tasks)
+    level = "" if is_baseline else str(trial.level)
+    return [name, f"{trial.score:.2f}", f"{params_of(trial):,}", level, trial.proposal.decision, *scores]

@@ -9,10 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table as Grid
 
 from boshnas.baselines import RandomSearcher
 from boshnas.errors import InputError, did_you_mean
+from boshnas.grid import grid
 from boshnas.replay import Step, regret, replay, replayable, suggest
 from boshnas.searcher import Searcher
 from boshnas.surrogates import GPSurrogate, NPNSurrogate, Surrogate
@@ -25,7 +25,6 @@ DEFAULT_INITIAL = 10
 NUM_SHOWN = 5
 SURROGATES = ("boshnas", "gp", "npn", "random")
 _LINE_EVERY = 10
-_MORE = "…"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +140,7 @@ def _show_best(table: Table, done: Sequence[Step], options: TableOptions) -> Non
     results.quiet = options.quiet and options.as_json
     cells = [[step.id, _number(step.value), *_described_by(table, step.id)] for step in leaders]
     heads = ["id", table.objective_name, *_describing(table)]
-    results.print(_grid(f"Best by {table.objective_name}", heads, cells, results.width))
+    results.print(grid(heads, cells, results.width, title=f"Best by {table.objective_name}"))
     missed = "" if summary["regret"] is None else f", regret {summary['regret']:.5g}"
     say(results, f"{len(done)} evaluated{missed}")
     _print_json(summary, options)
@@ -168,7 +167,7 @@ def _suggest(table: Table, options: TableOptions, console: Console) -> int:
         for proposal in proposals
     ]
     heads = ["id", "why", f"{table.objective_name}, predicted", "epistemic", "aleatoric", *_describing(table)]
-    results.print(_grid("Measure next", heads, cells, results.width))
+    results.print(grid(heads, cells, results.width, title="Measure next"))
     _print_json(summary, options)
     return 0
 
@@ -223,21 +222,6 @@ def _number(value: str | int | float | None) -> str:
     if value is None:
         return ""
     return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def _grid(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Grid:
-    """As many of the columns, from the first on, as there is room for."""
-    grid = Grid(title=escape(title), title_justify="left", box=None)
-    room = width - len(_MORE)
-    for place, column in enumerate(zip(heads, *rows, strict=True)):
-        room -= 2 + max(len(text) for text in column)
-        if room < 0 and place > 0:
-            grid.add_column(_MORE)
-            break
-        grid.add_column(escape(column[0]), no_wrap=True)
-    for row in rows:
-        grid.add_row(*(escape(text) for text in row[: place + (room >= 0)]))
-    return grid
 
 
 def _print_json(summary: dict[str, Any], options: TableOptions) -> None:

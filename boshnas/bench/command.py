@@ -135,7 +135,7 @@ def _title(table: Table, plan: Plan, options: BenchOptions, is_whole: bool) -> s
 def _show(title: str, plan: Plan, found: Sequence[report.Result], options: BenchOptions) -> None:
     console = results_console(options.as_json)
     say(console, title)
-    console.print(report.grid(found, plan))
+    console.print(report.shown(found, plan, console.width))
     packages = versions([result.method for result in found])
     if packages:
         say(console, "Versions: " + ", ".join(f"{name} {number}" for name, number in packages.items()))

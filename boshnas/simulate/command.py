@@ -205,7 +205,7 @@ def _show(setting: _Setting, runs: Sequence[Run], num_asked: int) -> None:
     if found:
         results = results_console(options.as_json)
         say(results, title)
-        results.print(report.grid(entries))
+        results.print(report.shown(entries, results.width))
         for line in report.notes(entries):
             say(results, line)
     if options.as_json:

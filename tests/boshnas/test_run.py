@@ -1,3 +1,4 @@
+import io
 import json
 import os
 from dataclasses import dataclass, field
@@ -5,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from boshnas import calibration, forecast, space_command
 from boshnas.campaign import Campaign, check, open_store
@@ -323,6 +325,23 @@ def test_scores_on_the_demo_are_called_demo_in_the_table(fake: FakeSearch, capsy
     assert "62.25" in captured.out
     assert "2 evaluated, 1 failed" in captured.out
     assert "synthetic" in captured.err
+
+
+def test_ids_and_numbers_of_the_results_are_whole_in_a_narrow_terminal_and_all_is_told_elsewhere(
+    fake: FakeSearch, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main([*WORDS, "--json"]) == 0
+    captured = capsys.readouterr()
+    best = json.loads(captured.out)["best"]
+    (line,) = [line for line in captured.err.splitlines() if line.startswith(f" {best['id']} ")]
+    assert line.split() == [best["id"], "62.25", f"{best['params']:,}", "1", "random", "62.2"]
+    console = Console(file=(stream := io.StringIO()), width=60)
+    monkeypatch.setattr(space_command, "results_console", lambda as_json: console)
+    fake.scores = ()
+    assert main(["--resume", "--out", "new"]) == 0
+    (line,) = [line for line in stream.getvalue().splitlines() if line.startswith(f" {best['id']} ")]
+    assert line.split() == [best["id"], "62.25", f"{best['params']:,}", "1"]
 
 
 def test_a_run_folder_is_named_after_space_and_time(fake: FakeSearch, folder: Path):

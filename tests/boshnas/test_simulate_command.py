@@ -1,3 +1,4 @@
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -5,11 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from simulate_fakes import campaign
 
 from boshnas.simulate import command
 from boshnas.simulate.__main__ import main
-from boshnas.simulate.report import figures
+from boshnas.simulate.report import _FIRST_HEADS, _LAST_HEADS, figures, shown
 
 rng = np.random.default_rng(0)
 WIDTH, DEPTH = rng.integers(1, 30, 60), rng.integers(1, 5, 60)
@@ -200,3 +202,16 @@ def test_bad_input_is_told_in_one_line(capsys: pytest.CaptureFixture[str], words
 def test_help_shows_examples_without_waiting_for_torch(capsys: pytest.CaptureFixture[str]):
     assert main(["--help"]) == 0
     assert "boshnas simulate --table nas_bench_bert" in " ".join(capsys.readouterr().out.split())
+
+
+def test_in_eighty_columns_the_first_of_the_results_are_whole():
+    spread = {"mean": 123.456, "sd": 1.25}
+    entry: dict[str, Any] = {name: spread for name in (*_FIRST_HEADS, *_LAST_HEADS)}
+    entry |= {"method": "boshnas", "synchronous": False, "failures": {}, "retries": {}, "stopped": []}
+    entry |= {kind: dict.fromkeys(("25", "50", "100"), spread) for kind in ("best_after", "regret_after")}
+    stream = io.StringIO()
+    Console(file=stream, width=80).print(shown([entry], 80))
+    heads, cells = (line.split("  ") for line in stream.getvalue().splitlines())
+    assert [head.strip() for head in heads if head.strip()] == ["method", "loop", "hours", "busy", "GPU-hours", "…"]
+    assert "…" not in "".join(cells)
+    assert cells.count("123.5 ± 1.2") == 2
