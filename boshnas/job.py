@@ -140,6 +140,14 @@ def job_folder(run_folder: Path, number: int) -> Path:
     return run_folder / JOBS_FOLDER / f"{number:05d}"
 
 
+def wall_seconds(folder: Path) -> float | None:
+    """From the begin of a job to its result, by the clock of its folder's disk; None where one of them is not there."""
+    try:
+        return max(0.0, (folder / RESULT_FILE).stat().st_mtime - (folder / STARTED_FILE).stat().st_mtime)
+    except OSError:
+        return None
+
+
 def write_json(path: Path, content: str) -> None:
     """Write a file whole or not at all: temporary name, flush, rename."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

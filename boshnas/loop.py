@@ -32,6 +32,7 @@ from boshnas.retry import batch_split, is_retried
 from boshnas.source import Source
 from boshnas.straggler import Stragglers
 from boshnas.trial import Attempt, Decision, Proposal, Status, Trial
+from boshnas.wording import counted
 
 POLL_SECONDS = 0.1
 ROOM_SECONDS = 30.0
@@ -106,6 +107,10 @@ class Loop:
         self._resume()
         try:
             return self._turn()
+        except KeyboardInterrupt:
+            if self._running:
+                self._view.stops_at_once(sorted(self._running))
+            raise
         finally:
             self._interruption.num_running = 0
 
@@ -177,7 +182,7 @@ class Loop:
         is_watched = is_finished and not result.stage_seconds and number not in self._taken_over
         self._stragglers.forget(number, now, is_watched)
         if result.status is Status.DISK_FULL:
-            self._hold((result.error or "").partition("\n")[0])
+            self._hold((result.error or "a disk is full").partition("\n")[0])
         if not is_finished and is_retried(trial.attempts, result.status, self._has_advanced(number)):
             trial = self._store.add_attempt(number, Attempt(status=result.status, error=result.error or ""))
             self._trials[number] = trial
@@ -247,7 +252,9 @@ class Loop:
                 self._view.stops(len(self._running))
             return INTERRUPTED
         if self._num_failed > self._plan.max_failures:
-            return f"{self._num_failed} evaluations failed, more than --max-failures {self._plan.max_failures}"
+            return (
+                f"{counted(self._num_failed, 'evaluation')} failed, more than --max-failures {self._plan.max_failures}"
+            )
         is_late = self._plan.deadline is not None and self._clock.monotonic() > self._plan.deadline
         if is_late and (self._waiting or self._num_proposed < sum(self._plan.level_budgets)):
             return OUT_OF_TIME

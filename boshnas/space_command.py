@@ -28,6 +28,7 @@ from boshnas.loop import INTERRUPTED, OUT_OF_TIME
 from boshnas.ranking import best_trial, results_of
 from boshnas.report.write import write_report
 from boshnas.saved_run import Run
+from boshnas.standing import Standing
 from boshnas.store import Database, Store, UnavailableError, check_database, place
 from boshnas.table_source import results_console, say
 from boshnas.trial import Decision, Status, Trial
@@ -160,10 +161,10 @@ def _view(
     if output.quiet:
         return QuietView(sys.stderr)
     num_total = sum(campaign.level_budgets) + len(campaign.baselines)
-    details = folder if output.verbose else None
+    standing = Standing(num_total, campaign.score_name, trials, folder)
     if console.is_terminal:
-        return LiveView(console, num_total, campaign.score_name, trials, details=details)
-    return PlainView(sys.stderr, num_total, campaign.score_name, trials, details=details)
+        return LiveView(console, standing, is_verbose=output.verbose)
+    return PlainView(sys.stderr, standing, is_verbose=output.verbose)
 
 
 def _conclude(
