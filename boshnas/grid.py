@@ -35,8 +35,7 @@ def grid(
     widths = [_PADDING + max(cell_len(str(cell)) for cell in column) for column in zip(heads, *rows, strict=True)]
     num_shown = _num_fitting(widths, width)
     for place, head in enumerate(heads[:num_shown]):
-        justify = "right" if head in right else "left"
-        table.add_column(Text(head), justify=justify, no_wrap=place > 0, overflow="fold")
+        table.add_column(Text(head), justify="right" if head in right else "left", no_wrap=place > 0, overflow="fold")
     if num_shown < len(heads) and sum(widths[:num_shown]) + _MORE_WIDTH <= width:
         table.add_column(_MORE, no_wrap=True)
     for row in rows:

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -27,6 +28,7 @@ from boshnas.interruption import Interruption
 from boshnas.loop import INTERRUPTED, OUT_OF_TIME
 from boshnas.ranking import best_trial, results_of
 from boshnas.report.write import write_report
+from boshnas.resumption import found
 from boshnas.saved_run import Run
 from boshnas.standing import Standing
 from boshnas.store import Database, Store, UnavailableError, check_database, place
@@ -37,6 +39,7 @@ from boshnas.writable import check_run_folder
 from finetune.data import DEMO
 
 NUM_SHOWN = 5
+MORE_FAILURES = 10
 EXPORT_FOLDER = "best"
 REPORT_FILE = "report.html"
 
@@ -53,6 +56,7 @@ class Output:
         quiet: Say nothing but errors and the result.
         verbose: Say also what was believed of each candidate, where its log is, how attempts failed.
         database: Where the store lies; None: in the folder.
+        storage: What the command line named for it; None: nothing.
     """
 
     folder: Path | None
@@ -62,6 +66,7 @@ class Output:
     quiet: bool = False
     verbose: bool = False
     database: Database | None = None
+    storage: str | None = None
 
 
 def run_space(values: dict[str, Any], explicit: set[str], output: Output, interruption: Interruption) -> int:
@@ -123,16 +128,17 @@ def _search_in(
     folder: Path, campaign: Campaign, output: Output, console: Console, interruption: Interruption, start: float
 ) -> int:
     """The search itself, in a folder that no other has."""
-    say = partial(Console(stderr=True).print, highlight=False, markup=False, soft_wrap=True)
+    stderr = Console(stderr=True)
     try:
-        store = open_store(campaign, folder, output.resume, output.database, on_wait=say)
+        store = open_store(campaign, folder, output.resume, output.database, on_wait=partial(say, stderr))
     except InputError:
         if not output.resume:
             discard(folder)
         raise
     _announce(campaign, console)
-    console.print(f"Run: {folder}", highlight=False, markup=False, soft_wrap=True)
-    go_on = f"Go on with: boshnas run --resume --out {shlex.quote(str(folder))}"
+    say(console, f"Run: {folder}")
+    if output.resume:
+        say(console, found(folder, store.trials()))
     try:
         with _view(campaign, folder, store.trials(), console, output) as view:
             stopped = run(campaign, store, folder, view, interruption)
@@ -146,13 +152,19 @@ def _search_in(
             discard(folder)
         raise
     except UnavailableError as error:
-        say(f"{error} {go_on}")
+        say(stderr, f"{error} Go on with: {_go_on(folder, output)}")
         return 1
     except KeyboardInterrupt:
-        say(f"Saved. {go_on}")
+        say(stderr, f"Saved. Go on with: {_go_on(folder, output)}")
         raise
     finally:
         store.close()
+
+
+def _go_on(folder: Path, output: Output, *more: str) -> str:
+    """The command that goes on with a run."""
+    storage = [] if output.storage is None else ["--storage", output.storage]
+    return shlex.join(["boshnas", "run", "--resume", "--out", str(folder), *storage, *more])
 
 
 def _view(
@@ -179,17 +191,25 @@ def _conclude(
     """Export the best, and tell what came out."""
     trials = store.trials()
     if stopped is not None:
-        Console(stderr=True).print(f"Stopped early: {stopped}.", highlight=False)
+        say(Console(stderr=True), f"Stopped early: {stopped}. {_way_on(folder, output, trials, stopped)}")
     exported = _export_best(campaign, folder, trials, output.database, console)
     report = _report(folder, output.database, console)
     summary = _summary(campaign, trials, str(store.location), exported, time.monotonic() - start)
-    summary["report"] = str(report) if report else None
+    summary |= {"report": str(report) if report else None, "stopped": stopped}
     results = results_console(output.as_json)
     results.quiet = output.quiet and output.as_json
     _print_results(campaign, trials, summary, results)
     if output.as_json:
         sys.stdout.write(json.dumps(summary) + "\n")
     return 0 if best_trial(trials) is not None and stopped in (None, OUT_OF_TIME) else 1
+
+
+def _way_on(folder: Path, output: Output, trials: Sequence[Trial], stopped: str) -> str:
+    """How to go on with a search that stopped early."""
+    if stopped == OUT_OF_TIME:
+        return f"Go on with: {_go_on(folder, output)}"
+    more = str(sum(trial.failed for trial in trials) + MORE_FAILURES)
+    return f"Mend what fails, then go on with: {_go_on(folder, output, '--max-failures', more)}"
 
 
 def _report(folder: Path, database: Database | None, console: Console) -> Path | None:
@@ -284,6 +304,8 @@ def _summary(
         "best": best and _described(best),
         "num_evaluated": sum(trial.status is Status.FINISHED for trial in searched),
         "num_failed": sum(trial.failed for trial in searched),
+        "failures": Counter(trial.status.value for trial in searched if trial.failed),
+        "budget": campaign.settings.budget,
         "levels": [_level(campaign, level, searched) for level in campaign.space.levels],
         "baselines": [_described(trial) | {"name": _name(campaign, trial)} for trial in baselines],
         "data": None if campaign.training is None else campaign.training.worker.data,

@@ -128,7 +128,8 @@ def ended_result(job: Job, folder: Path, returncode: int) -> Result:
 
 def _last_words(folder: Path, returncode: int) -> str:
     """What a worker said last, which is most often why it ended, with its return code."""
-    said = next((line.strip() for line in reversed(log_tail(folder).splitlines()) if line.strip()), "")
+    lines = [line.strip().rstrip(".") for line in log_tail(folder).splitlines()]
+    said = next(filter(None, reversed(lines)), "")
     if not said:
         return f"The worker ended with return code {returncode}."
     shown = said if len(said) <= _LINE_CHARS else f"{said[:_LINE_CHARS]}…"
