@@ -19,6 +19,7 @@ from boshnas.surrogates import GPSurrogate, NPNSurrogate, Surrogate
 from boshnas.table import Table
 from boshnas.table_source import TableSource, announce, results_console, say
 from boshnas.trial import Proposal
+from boshnas.wording import counted
 
 DEFAULT_BUDGET = 100
 DEFAULT_INITIAL = 10
@@ -98,7 +99,7 @@ def _search(table: Table, options: TableOptions, console: Console) -> int:
         if not done:
             raise
         interrupted = True
-        say(console, f"Interrupted after {len(done)} of {budget} evaluations.")
+        say(console, f"Interrupted after {len(done)} of {counted(budget, 'evaluation')}.")
     _show_best(table, done, options)
     if interrupted:
         raise KeyboardInterrupt
@@ -111,18 +112,19 @@ def _budget(table: Table, options: TableOptions, console: Console) -> int:
     if table.unmeasured and num_measured:
         say(
             console,
-            f"{len(table.unmeasured)} rows without a value of {table.objective_name} are left out: "
-            "--suggest K proposes among them.",
+            f"{counted(len(table.unmeasured), 'row')} without a value of {table.objective_name} left out: "
+            "--suggest K proposes among such.",
         )
     wanted = min(DEFAULT_BUDGET, num_measured) if options.budget is None else options.budget
     budget = min(wanted, num_measured)
     if budget < wanted:
-        say(console, f"--budget {wanted} is more than the {num_measured} measured rows: all of them are evaluated.")
+        num_rows = counted(num_measured, "measured row")
+        say(console, f"--budget {wanted} is more than the {num_rows}: all are evaluated.")
     initial = DEFAULT_INITIAL if options.initial is None else options.initial
     if initial >= budget > 0 and options.surrogate != "random":
-        say(console, f"The first {initial} rows are random (--initial), so all of the {budget} evaluated are.")
+        say(console, f"--initial {initial} takes the whole budget ({budget}): all rows evaluated are random.")
     if options.batch is not None and options.batch > budget > 0:
-        say(console, f"--batch {options.batch} is more than the {budget} evaluations: they are one batch.")
+        say(console, f"--batch {options.batch} is more than the budget ({budget}): all evaluations are one batch.")
     return budget
 
 
@@ -151,12 +153,12 @@ def _suggest(table: Table, options: TableOptions, console: Console) -> int:
     wanted = options.suggest or 1
     proposals = suggest(table, new_searcher(table, options), wanted)
     if len(proposals) < wanted:
-        say(console, f"--suggest {wanted} is more than the {len(proposals)} rows that are left: these are they.")
+        say(console, f"--suggest {wanted} is more than the {counted(len(proposals), 'row')} left: all are suggested.")
     num_measured = len(table.measured)
     if num_beyond := num_measured - len(replayable(table)):
-        say(console, f"{num_beyond} measured rows are beyond the constraints: they teach, and are not proposed.")
+        say(console, f"{counted(num_beyond, 'measured row')} beyond the constraints: learned from, not proposed.")
     if num_measured < 2:
-        say(console, f"Suggestions are random: {num_measured} rows have a value, learning needs two.")
+        say(console, f"Suggestions are random: learning needs two rows with a value, got {num_measured}.")
     elif options.surrogate == "random":
         say(console, "Suggestions are random, as --surrogate random asks.")
     summary = {"suggestions": [_described(table, proposal) for proposal in proposals]}
@@ -195,7 +197,8 @@ def _shown(
         for number, step in enumerate(steps, 1):
             each = f"{step.id}: {name} {step.value:.5g}; " if is_each_told else ""
             if is_each_told or number % _LINE_EVERY == 0:
-                say(console, f"{each}{number} of {budget} evaluations, best {name} {step.best:.5g} ({step.best_id})")
+                done = f"{number} of {counted(budget, 'evaluation')}"
+                say(console, f"{each}{done}, best {name} {step.best:.5g} ({step.best_id})")
             yield step
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

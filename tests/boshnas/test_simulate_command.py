@@ -118,10 +118,10 @@ def test_what_comes_to_nothing_is_told(capsys: pytest.CaptureFixture[str]):
     words = ("--table", "part.csv", "--objective", "loss", "--methods", "random", "--seeds", "1")
     assert main([*words, "--budget", "99", "--workers", "70", "--initial", "80"]) == 0
     captured = capsys.readouterr()
-    assert "5 rows without a value of loss are left out." in captured.err
+    assert "5 rows without a value of loss left out." in captured.err
     assert "--budget 99 is more than the 55 measured rows" in captured.err
-    assert "--workers 70 is more than the 55 evaluations" in captured.err
-    assert "The first 80 rows are random" in captured.err
+    assert "--workers 70 is more than the budget (55): the others stay idle." in captured.err
+    assert "--initial 80 takes the whole budget (55): all rows evaluated are random" in captured.err
     assert "regret" not in captured.out
     assert "best at 25 %" in captured.out
 
