@@ -1,5 +1,6 @@
 """What the search asks of a worker (job.json) and what comes back (result.json)."""
 
+import logging
 import math
 import os
 from pathlib import Path
@@ -20,6 +21,7 @@ STARTED_FILE = "started"
 SAVED_FILE = "saved.json"
 JOBS_FOLDER = "jobs"
 CHECKPOINT_FOLDER = "pretrained"
+_logger = logging.getLogger(__name__)
 
 
 def _finite(value: JsonValue) -> JsonValue:
@@ -138,6 +140,15 @@ Model = TypeVar("Model", bound=BaseModel)
 def job_folder(run_folder: Path, number: int) -> Path:
     """Where the files of an evaluation lie in a run's folder."""
     return run_folder / JOBS_FOLDER / f"{number:05d}"
+
+
+def read_if_whole(path: Path, kind: type[Model]) -> Model | None:
+    """A file that a worker may leave; None where there is none, or none that can be read."""
+    try:
+        return read_model(path, kind) if path.exists() else None
+    except InputError as error:
+        _logger.debug("%s", error)
+        return None
 
 
 def wall_seconds(folder: Path) -> float | None:

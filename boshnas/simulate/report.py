@@ -17,8 +17,9 @@ from boshnas.table import Table
 SHARES = (25, 50, 100)
 """Per cent of a campaign's hours after which its best is reported."""
 _LOOPS = {False: "asynchronous", True: "batches"}
-_FIRST_HEADS = {"hours": "hours", "busy": "busy", "gpu_hours": "GPU-hours"}
+_FIRST_HEADS = {"hours": "hours", "busy": "busy"}
 _LAST_HEADS = {
+    "gpu_hours": "GPU-hours",
     "failed": "failed",
     "retried": "retried",
     "busy_whole": "to the end",

@@ -203,6 +203,13 @@ def test_too_many_failures_stop_the_run_and_say_so(tmp_path: Path, max_failures:
     assert run.stopped == f"{failed} failed, more than --max-failures {max_failures}"
 
 
+def test_failures_count_in_the_budget_and_stop_nothing_once_it_is_used_up(tmp_path: Path):
+    failing = dict.fromkeys(ROWS, Status.DIVERGED)
+    run = Run(tmp_path, replace(PLAN, level_budgets=(3,), max_failures=2), FakeExecutor(failing=failing))
+    assert [trial.status for trial in run.run()] == [Status.DIVERGED] * 3
+    assert run.stopped is None
+
+
 def test_too_many_failures_let_what_runs_finish(tmp_path: Path):
     plan = replace(PLAN, synchronous=False, level_budgets=(6,), max_failures=0)
     first = Run(tmp_path / "dry", plan).run()[0].id
