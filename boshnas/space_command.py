@@ -5,7 +5,6 @@ import shlex
 import shutil
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -17,28 +16,27 @@ from rich.console import Console
 from transformers.utils import CONFIG_NAME
 from transformers.utils import logging as transformers_logging
 
-from boshnas.campaign import Campaign, check, discard, held_folder, open_store, params_of, run
+from boshnas.campaign import Campaign, check, discard, held_folder, open_store, run
 from boshnas.campaign_settings import CampaignSettings
 from boshnas.disk import checkpoint_folder
 from boshnas.errors import InputError
 from boshnas.export.export import ExportRequest, export
 from boshnas.forecast import forecast
-from boshnas.grid import grid
 from boshnas.interruption import Interruption
 from boshnas.loop import INTERRUPTED, OUT_OF_TIME
-from boshnas.ranking import best_trial, results_of
+from boshnas.ranking import best_trial
 from boshnas.report.write import write_report
+from boshnas.results import print_results, summary
 from boshnas.resumption import found
 from boshnas.saved_run import Run
 from boshnas.standing import Standing
 from boshnas.store import Database, Store, UnavailableError, check_database, place
 from boshnas.table_source import results_console, say
-from boshnas.trial import Decision, Status, Trial
+from boshnas.trial import Trial
 from boshnas.view import LiveView, PlainView, QuietView, told
 from boshnas.writable import check_run_folder
 from finetune.data import DEMO
 
-NUM_SHOWN = 5
 MORE_FAILURES = 10
 EXPORT_FOLDER = "best"
 REPORT_FILE = "report.html"
@@ -194,13 +192,13 @@ def _conclude(
         say(Console(stderr=True), f"Stopped early: {stopped}. {_way_on(folder, output, trials, stopped)}")
     exported = _export_best(campaign, folder, trials, output.database, console)
     report = _report(folder, output.database, console)
-    summary = _summary(campaign, trials, str(store.location), exported, time.monotonic() - start)
-    summary |= {"report": str(report) if report else None, "stopped": stopped}
+    outcome = summary(campaign, trials, str(store.location), exported, time.monotonic() - start)
+    outcome |= {"report": str(report) if report else None, "stopped": stopped}
     results = results_console(output.as_json)
     results.quiet = output.quiet and output.as_json
-    _print_results(campaign, trials, summary, results)
+    print_results(campaign, trials, outcome, results)
     if output.as_json:
-        sys.stdout.write(json.dumps(summary) + "\n")
+        sys.stdout.write(json.dumps(outcome) + "\n")
     return 0 if best_trial(trials) is not None and stopped in (None, OUT_OF_TIME) else 1
 
 
@@ -292,75 +290,3 @@ def _export_best(
         raise
     shutil.rmtree(before, ignore_errors=True)
     return target
-
-
-def _summary(
-    campaign: Campaign, trials: Sequence[Trial], store: str, exported: Path | None, elapsed_s: float
-) -> dict[str, Any]:
-    searched = [trial for trial in trials if trial.proposal.decision is not Decision.BASELINE]
-    baselines = [trial for trial in trials if trial.proposal.decision is Decision.BASELINE]
-    best = best_trial(trials)
-    return {
-        "best": best and _described(best),
-        "num_evaluated": sum(trial.status is Status.FINISHED for trial in searched),
-        "num_failed": sum(trial.failed for trial in searched),
-        "failures": Counter(trial.status.value for trial in searched if trial.failed),
-        "budget": campaign.settings.budget,
-        "levels": [_level(campaign, level, searched) for level in campaign.space.levels],
-        "baselines": [_described(trial) | {"name": _name(campaign, trial)} for trial in baselines],
-        "data": None if campaign.training is None else campaign.training.worker.data,
-        "elapsed_s": round(elapsed_s, 1),
-        "export_dir": str(exported) if exported else None,
-        "store": store,
-    }
-
-
-def _described(trial: Trial) -> dict[str, Any]:
-    return {
-        "id": trial.id,
-        "model_dict": dict(trial.architecture),
-        "score": trial.score,
-        "tasks": dict(trial.task_scores),
-        "params": params_of(trial),
-    }
-
-
-def _level(campaign: Campaign, level: int, searched: Sequence[Trial]) -> dict[str, Any]:
-    here = [trial for trial in searched if trial.level == level]
-    best = best_trial(here)
-    return {
-        "level": level,
-        "size": campaign.space.size_if_countable(level),
-        "num_evaluated": sum(trial.status is Status.FINISHED for trial in here),
-        "best": best and {"id": best.id, "score": best.score},
-    }
-
-
-def _name(campaign: Campaign, trial: Trial) -> str:
-    return next(name for name, architecture in campaign.baselines.items() if architecture.id == trial.id)
-
-
-def _print_results(campaign: Campaign, trials: Sequence[Trial], summary: dict[str, Any], console: Console) -> None:
-    """The best five and the baselines, and where everything lies."""
-    ranked = results_of(trials)
-    shown = [trial for trial in ranked if trial.proposal.decision is not Decision.BASELINE][:NUM_SHOWN]
-    shown += [trial for trial in ranked if trial.proposal.decision is Decision.BASELINE]
-    tasks = list(dict.fromkeys(task for trial in shown for task in trial.task_scores))
-    heads = ["architecture", campaign.score_name, "params", "level", "why", *tasks]
-    rows = [_row(campaign, trial, tasks) for trial in results_of(shown)]
-    if shown:
-        right = [head for head in heads if head not in ("architecture", "why")]
-        console.print(grid(heads, rows, console.width, title=f"Best by {campaign.score_name}", right=right))
-    failed = f", {summary['num_failed']} failed" if summary["num_failed"] else ""
-    say(console, f"{summary['num_evaluated']} evaluated{failed}, {summary['elapsed_s']} s")
-    say(console, f"model: {summary['export_dir'] or 'none'}")
-    say(console, f"report: {summary['report'] or 'none'}")
-    say(console, f"store: {summary['store']}")
-
-
-def _row(campaign: Campaign, trial: Trial, tasks: Sequence[str]) -> list[str]:
-    is_baseline = trial.proposal.decision is Decision.BASELINE
-    name = f"{_name(campaign, trial)} (baseline)" if is_baseline else trial.id
-    scores = (f"{trial.task_scores[task]:.1f}" if task in trial.task_scores else "" for task in tasks)
-    level = "" if is_baseline else str(trial.level)
-    return [name, f"{trial.score:.2f}", f"{params_of(trial):,}", level, trial.proposal.decision, *scores]
