@@ -223,7 +223,7 @@ class LiveView:
         bar.add_row(ProgressBar(total=1.0, completed=standing.share, width=room), Text(share, no_wrap=True))
         failed = f", {standing.num_failed} failed" if standing.num_failed else ""
         short = f"{standing.num_ended} of {standing.num_total}"
-        gone, ahead = clock(standing.elapsed_s), standing.ahead
+        gone, ahead = clock(standing.elapsed_s), "" if self._stopping else standing.ahead
         best, score = standing.best, None if standing.best is None else standing.best.score
         named = "no score yet" if best is None else f"best {standing.score_name} {score:.2f} ({best.id})"
         found = standing.correlation

@@ -283,6 +283,7 @@ def test_live_view_in_twenty_columns_keeps_the_numbers(now: list[float]):
     assert "33 %" in lines[0]
     assert lines[1:3] == ["1 of 3, 2m10s left", "best 71.26 (arch0)"]
     assert any(line.split() == ["1", "pretrain", "25", "%"] for line in lines)
+    assert "1 of 3" in lines, "not all will be evaluated once it stops"
     assert "Stopping: nothing" in lines
 
 
