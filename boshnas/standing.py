@@ -47,6 +47,9 @@ class Standing:
         score_name: What the score is called.
         before: Trials that a resumed search has behind it; those that run are begun again.
         folder: Of the run; None: no file tells how long an evaluation took.
+
+    Attributes:
+        is_stopping: Not all will be evaluated: nothing more starts.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Standing:
         self.score_name = score_name
         self.folder = folder
         self.num_ended = self.num_failed = 0
+        self.is_stopping = False
         self.best: Trial | None = None
         self._trials: list[Trial] = []
         self._start = time.monotonic()
@@ -125,7 +129,7 @@ class Standing:
         Each evaluation takes the mean time of those that have ended, also before a resume; as many run at a time as did
         so far.
         """
-        if not self._took_s or not self._num_slots:
+        if self.is_stopping or not self._took_s or not self._num_slots:
             return None
         mean, now = fmean(self._took_s), time.monotonic()
         slots = [max(0.0, mean - (now - begun)) for begun in self._begun.values()]

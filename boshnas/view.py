@@ -139,6 +139,11 @@ class PlainView(QuietView):
         self._write(f"{trial.number:>4} {trial.id} {attempt_failed(trial, _log(trial, self._standing.folder))}")
         self._tell(error_end(trial.attempts[-1].error))
 
+    def stops(self, num_running: int) -> None:
+        """Say what is waited for."""
+        self._standing.is_stopping = True
+        super().stops(num_running)
+
     def _tell(self, lines: Sequence[str]) -> None:
         for line in lines if self._is_verbose else ():
             self._stream.write(f"{_INDENT}{line}\n")
@@ -197,6 +202,7 @@ class LiveView:
 
     def stops(self, num_running: int) -> None:
         """Say below the table what is waited for."""
+        self._standing.is_stopping = True
         self._stopping = stopping(num_running)
         self._drawn = 0.0
 
@@ -223,7 +229,7 @@ class LiveView:
         bar.add_row(ProgressBar(total=1.0, completed=standing.share, width=room), Text(share, no_wrap=True))
         failed = f", {standing.num_failed} failed" if standing.num_failed else ""
         short = f"{standing.num_ended} of {standing.num_total}"
-        gone, ahead = clock(standing.elapsed_s), "" if self._stopping else standing.ahead
+        gone, ahead = clock(standing.elapsed_s), standing.ahead
         best, score = standing.best, None if standing.best is None else standing.best.score
         named = "no score yet" if best is None else f"best {standing.score_name} {score:.2f} ({best.id})"
         found = standing.correlation

@@ -121,6 +121,15 @@ def test_plain_view_writes_one_line_a_start_and_an_end(now: list[float]):
     ]
 
 
+def test_plain_view_tells_no_time_left_once_it_stops(now: list[float]):
+    stream = io.StringIO()
+    view = PlainView(stream, Standing(3, NAME))
+    view.started(made(0))
+    view.stops(1)
+    view.ended(finished(0, 71.256))
+    assert stream.getvalue().endswith("0s gone\n")
+
+
 def test_plain_view_keeps_baselines_and_worse_ones_out_of_the_best(now: list[float]):
     stream = io.StringIO()
     view = PlainView(stream, Standing(3, NAME))
