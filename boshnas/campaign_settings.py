@@ -2,9 +2,10 @@
 
 import math
 import os
+import re
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,9 @@ SEARCHERS: dict[str, Callable[..., Searcher]] = {
     "gp": partial(Searcher, surrogate=GPSurrogate()),
     "random": RandomSearcher,
 }
+
+
+_INTERPRETER = re.compile(r"(python|pypy|bash|dash|zsh|sh)[\d.]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +134,18 @@ def evaluator_words(settings: CampaignSettings) -> list[str]:
         )
     if shutil.which(words[0]) is None:
         raise InputError(f"--evaluator: must begin with a program that is there, got {words[0]!r}. Give its path.")
+    script = _script(words)
+    if script is not None and not Path(script).is_file():
+        raise InputError(f"--evaluator: must name a script that is there, got {script!r}. Give its path.")
     return words
+
+
+def _script(words: Sequence[str]) -> str | None:
+    """The script that an interpreter is given; None where the words name none by its usual ending."""
+    if not _INTERPRETER.fullmatch(Path(words[0]).name):
+        return None
+    first = next((word for word in words[1:] if word in ("-m", "-c") or not word.startswith("-")), "")
+    return first if Path(first).suffix in (".py", ".sh") and JOB_WORD not in first else None
 
 
 def with_absolute_paths(settings: CampaignSettings) -> CampaignSettings:

@@ -1,7 +1,7 @@
 """The picture of a search's best architecture, kept up to date in the run's folder."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from boshnas.job import Progress
@@ -54,6 +54,10 @@ class DrawingView:
     def stops(self, num_running: int) -> None:
         """Pass it on."""
         self._view.stops(num_running)
+
+    def stops_at_once(self, numbers: Sequence[int]) -> None:
+        """Pass it on."""
+        self._view.stops_at_once(numbers)
 
     def tick(self, running: Mapping[int, Progress | None]) -> None:
         """Pass it on."""

@@ -1,5 +1,6 @@
 """What the search asks of a worker (job.json) and what comes back (result.json)."""
 
+import logging
 import math
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -21,6 +22,7 @@ STARTED_FILE = "started"
 SAVED_FILE = "saved.json"
 JOBS_FOLDER = "jobs"
 CHECKPOINT_FOLDER = "pretrained"
+_logger = logging.getLogger(__name__)
 
 
 def _finite(value: JsonValue) -> JsonValue:
@@ -141,6 +143,23 @@ Model = TypeVar("Model", bound=BaseModel)
 def job_folder(run_folder: Path, number: int) -> Path:
     """Where the files of an evaluation lie in a run's folder."""
     return run_folder / JOBS_FOLDER / f"{number:05d}"
+
+
+def read_if_whole(path: Path, kind: type[Model]) -> Model | None:
+    """A file that a worker may leave; None where there is none, or none that can be read."""
+    try:
+        return read_model(path, kind) if path.exists() else None
+    except InputError as error:
+        _logger.debug("%s", error)
+        return None
+
+
+def wall_seconds(folder: Path) -> float | None:
+    """From the begin of a job to its result, by the clock of its folder's disk; None where one of them is not there."""
+    try:
+        return max(0.0, (folder / RESULT_FILE).stat().st_mtime - (folder / STARTED_FILE).stat().st_mtime)
+    except OSError:
+        return None
 
 
 def write_model(path: Path, model: BaseModel) -> None:

@@ -18,13 +18,12 @@ from boshnas.job import (
     SAVED_FILE,
     STARTED_FILE,
     Job,
-    Model,
     Parent,
     Progress,
     Result,
     Saved,
     job_folder,
-    read_model,
+    read_if_whole,
 )
 from boshnas.loop_parts import Proposer, TrialStore
 from boshnas.plan import Plan, View
@@ -32,6 +31,7 @@ from boshnas.retry import batch_split, is_retried
 from boshnas.source import Source
 from boshnas.straggler import Stragglers
 from boshnas.trial import Attempt, Decision, Proposal, Status, Trial
+from boshnas.wording import counted
 
 POLL_SECONDS = 0.1
 ROOM_SECONDS = 30.0
@@ -106,6 +106,10 @@ class Loop:
         self._resume()
         try:
             return self._turn()
+        except KeyboardInterrupt:
+            if self._running:
+                self._view.stops_at_once(sorted(self._running))
+            raise
         finally:
             self._interruption.num_running = 0
 
@@ -177,7 +181,7 @@ class Loop:
         is_watched = is_finished and not result.stage_seconds and number not in self._taken_over
         self._stragglers.forget(number, now, is_watched)
         if result.status is Status.DISK_FULL:
-            self._hold((result.error or "").partition("\n")[0])
+            self._hold((result.error or "a disk is full").partition("\n")[0])
         if not is_finished and is_retried(trial.attempts, result.status, self._has_advanced(number)):
             trial = self._store.add_attempt(number, Attempt(status=result.status, error=result.error or ""))
             self._trials[number] = trial
@@ -222,19 +226,10 @@ class Loop:
             _logger.info("The checkpoint of evaluation %d was deleted to keep to the budget of the disk.", number)
 
     def _progress(self, number: int) -> Progress | None:
-        return self._read_lenient(number, PROGRESS_FILE, Progress)
+        return read_if_whole(self.job_folder(number) / PROGRESS_FILE, Progress)
 
     def _read_saved(self, number: int) -> Saved | None:
-        return self._read_lenient(number, SAVED_FILE, Saved)
-
-    def _read_lenient(self, number: int, name: str, kind: type[Model]) -> Model | None:
-        """A file that a worker may leave; None where there is none, or none that can be read."""
-        path = self.job_folder(number) / name
-        try:
-            return read_model(path, kind) if path.exists() else None
-        except InputError as error:
-            _logger.debug("%s", error)
-            return None
+        return read_if_whole(self.job_folder(number) / SAVED_FILE, Saved)
 
     def _has_advanced(self, number: int) -> bool:
         saved = self._read_saved(number)
@@ -246,17 +241,20 @@ class Loop:
                 self._is_stopping = True
                 self._view.stops(len(self._running))
             return INTERRUPTED
-        if self._num_failed > self._plan.max_failures:
-            return f"{self._num_failed} evaluations failed, more than --max-failures {self._plan.max_failures}"
+        is_used_up = not self._waiting and self._is_used_up()
+        if self._num_failed > self._plan.max_failures and not is_used_up:
+            return (
+                f"{counted(self._num_failed, 'evaluation')} failed, more than --max-failures {self._plan.max_failures}"
+            )
         is_late = self._plan.deadline is not None and self._clock.monotonic() > self._plan.deadline
-        if is_late and (self._waiting or self._num_proposed < sum(self._plan.level_budgets)):
-            return OUT_OF_TIME
-        return None
+        return OUT_OF_TIME if is_late and not is_used_up else None
 
     def _is_done(self) -> bool:
         """Whether nothing is left to start: no proposal was made, and none is held back by a full disk."""
-        is_used_up = self._num_proposed >= sum(self._plan.level_budgets)
-        return not self._waiting and (is_used_up or not self._is_waiting)
+        return not self._waiting and (self._is_used_up() or not self._is_waiting)
+
+    def _is_used_up(self) -> bool:
+        return self._num_proposed >= sum(self._plan.level_budgets)
 
     def _has_room(self) -> bool:
         """Whether the disk has room for another evaluation; the person is told when that changes."""

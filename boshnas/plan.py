@@ -33,6 +33,10 @@ class View(Protocol):
         """Nothing more starts, as a person asked; so many evaluations are waited for."""
         ...
 
+    def stops_at_once(self, numbers: Sequence[int]) -> None:
+        """A person does not want to wait: the evaluations of these numbers are ended."""
+        ...
+
     def tick(self, running: Mapping[int, Progress | None]) -> None:
         """Some time passed; where each running evaluation is, by its number."""
         ...

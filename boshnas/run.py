@@ -276,6 +276,7 @@ def command(
         quiet=quiet,
         verbose=verbose,
         database=database,
+        storage=storage,
     )
     return run_space(values, names, output, interruption)
 

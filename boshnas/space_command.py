@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from transformers.utils import CONFIG_NAME
 from transformers.utils import logging as transformers_logging
 
-from boshnas.campaign import Campaign, check, open_store, params_of, run
+from boshnas.campaign import Campaign, check, open_store, run
 from boshnas.campaign_settings import CampaignSettings
 from boshnas.disk import checkpoint_folder
 from boshnas.dry_run import dry_run
@@ -26,17 +24,20 @@ from boshnas.errors import InputError
 from boshnas.export.export import ExportRequest, export
 from boshnas.interruption import Interruption
 from boshnas.loop import INTERRUPTED, OUT_OF_TIME
-from boshnas.ranking import best_trial, results_of
+from boshnas.ranking import best_trial
 from boshnas.report.write import write_final_report
+from boshnas.results import print_results, summary
+from boshnas.resumption import found
 from boshnas.run_folder import discard, held_folder
+from boshnas.standing import Standing
 from boshnas.store import Database, Store, UnavailableError, check_database, place
-from boshnas.trial import Decision, Status, Trial
+from boshnas.table_source import results_console, say
+from boshnas.trial import Trial
 from boshnas.view import LiveView, PlainView, QuietView, told
 from boshnas.writable import check_run_folder
 from finetune.data import DEMO
 
-NUM_SHOWN = 5
-PLAIN_WIDTH = 120
+MORE_FAILURES = 10
 EXPORT_FOLDER = "best"
 
 
@@ -52,6 +53,7 @@ class Output:
         quiet: Say nothing but errors and the result.
         verbose: Say also what was believed of each candidate, where its log is, how attempts failed.
         database: Where the store lies; None: in the folder.
+        storage: What the command line named for it; None: nothing.
     """
 
     folder: Path | None
@@ -61,6 +63,7 @@ class Output:
     quiet: bool = False
     verbose: bool = False
     database: Database | None = None
+    storage: str | None = None
 
 
 def run_space(values: dict[str, Any], explicit: set[str], output: Output, interruption: Interruption) -> int:
@@ -121,16 +124,17 @@ def _search_in(
     folder: Path, campaign: Campaign, output: Output, console: Console, interruption: Interruption, start: float
 ) -> int:
     """The search itself, in a folder that no other has."""
-    say = partial(Console(stderr=True).print, highlight=False, markup=False, soft_wrap=True)
+    stderr = Console(stderr=True)
     try:
-        store = open_store(campaign, folder, output.resume, output.database, on_wait=say)
+        store = open_store(campaign, folder, output.resume, output.database, on_wait=partial(say, stderr))
     except InputError:
         if not output.resume:
             discard(folder)
         raise
     _announce(campaign, console)
-    console.print(f"Run: {folder}", highlight=False, markup=False, soft_wrap=True)
-    go_on = f"Go on with: boshnas run --resume --out {shlex.quote(str(folder))}"
+    say(console, f"Run: {folder}")
+    if output.resume:
+        say(console, found(folder, store.trials()))
     try:
         with _view(campaign, folder, store.trials(), console, output) as view:
             stopped = run(campaign, store, folder, view, interruption)
@@ -144,13 +148,19 @@ def _search_in(
             discard(folder)
         raise
     except UnavailableError as error:
-        say(f"{error} {go_on}")
+        say(stderr, f"{error} Go on with: {_go_on(folder, output)}")
         return 1
     except KeyboardInterrupt:
-        say(f"Saved. {go_on}")
+        say(stderr, f"Saved. Go on with: {_go_on(folder, output)}")
         raise
     finally:
         store.close()
+
+
+def _go_on(folder: Path, output: Output, *more: str) -> str:
+    """The command that goes on with a run."""
+    storage = [] if output.storage is None else ["--storage", output.storage]
+    return shlex.join(["boshnas", "run", "--resume", "--out", str(folder), *storage, *more])
 
 
 def _view(
@@ -159,10 +169,10 @@ def _view(
     if output.quiet:
         return QuietView(sys.stderr)
     num_total = sum(campaign.level_budgets) + len(campaign.baselines)
-    details = folder if output.verbose else None
+    standing = Standing(num_total, campaign.score_name, trials, folder)
     if console.is_terminal:
-        return LiveView(console, num_total, campaign.score_name, trials, details=details)
-    return PlainView(sys.stderr, num_total, campaign.score_name, trials, details=details)
+        return LiveView(console, standing, is_verbose=output.verbose)
+    return PlainView(sys.stderr, standing, is_verbose=output.verbose)
 
 
 def _conclude(
@@ -177,19 +187,26 @@ def _conclude(
     """Export the best, and tell what came out."""
     trials = store.trials()
     if stopped is not None:
-        Console(stderr=True).print(f"Stopped early: {stopped}.", highlight=False)
+        say(Console(stderr=True), f"Stopped early: {stopped}. {_way_on(folder, output, trials, stopped)}")
     exported = _export_best(campaign, folder, trials, output.database, console)
     with told("writing the report", console):
         report = write_final_report(folder, output.database)
-    summary = _summary(campaign, trials, str(store.location), exported, time.monotonic() - start)
-    summary["report"] = str(report) if report else None
-    results = Console(stderr=output.as_json, quiet=output.quiet and output.as_json)
-    if not results.is_terminal:
-        results.width = PLAIN_WIDTH
-    _print_results(campaign, trials, summary, results)
+    outcome = summary(campaign, trials, str(store.location), exported, time.monotonic() - start)
+    outcome |= {"report": str(report) if report else None, "stopped": stopped}
+    results = results_console(output.as_json)
+    results.quiet = output.quiet and output.as_json
+    print_results(campaign, trials, outcome, results)
     if output.as_json:
-        sys.stdout.write(json.dumps(summary) + "\n")
+        sys.stdout.write(json.dumps(outcome) + "\n")
     return 0 if best_trial(trials) is not None and stopped in (None, OUT_OF_TIME) else 1
+
+
+def _way_on(folder: Path, output: Output, trials: Sequence[Trial], stopped: str) -> str:
+    """How to go on with a search that stopped early."""
+    if stopped == OUT_OF_TIME:
+        return f"Go on with: {_go_on(folder, output)}"
+    more = str(sum(trial.failed for trial in trials) + MORE_FAILURES)
+    return f"Mend what fails, then go on with: {_go_on(folder, output, '--max-failures', more)}"
 
 
 def _announce(campaign: Campaign, console: Console) -> None:
@@ -229,71 +246,3 @@ def _export_best(
         raise
     shutil.rmtree(before, ignore_errors=True)
     return target
-
-
-def _summary(
-    campaign: Campaign, trials: Sequence[Trial], store: str, exported: Path | None, elapsed_s: float
-) -> dict[str, Any]:
-    searched = [trial for trial in trials if trial.proposal.decision is not Decision.BASELINE]
-    baselines = [trial for trial in trials if trial.proposal.decision is Decision.BASELINE]
-    best = best_trial(trials)
-    return {
-        "best": best and _described(best),
-        "num_evaluated": sum(trial.status is Status.FINISHED for trial in searched),
-        "num_failed": sum(trial.failed for trial in searched),
-        "levels": [_level(campaign, level, searched) for level in campaign.space.levels],
-        "baselines": [_described(trial) | {"name": _name(campaign, trial)} for trial in baselines],
-        "data": None if campaign.training is None else campaign.training.worker.data,
-        "elapsed_s": round(elapsed_s, 1),
-        "export_dir": str(exported) if exported else None,
-        "store": store,
-    }
-
-
-def _described(trial: Trial) -> dict[str, Any]:
-    return {
-        "id": trial.id,
-        "model_dict": dict(trial.architecture),
-        "score": trial.score,
-        "tasks": dict(trial.task_scores),
-        "params": params_of(trial),
-    }
-
-
-def _level(campaign: Campaign, level: int, searched: Sequence[Trial]) -> dict[str, Any]:
-    here = [trial for trial in searched if trial.level == level]
-    best = best_trial(here)
-    return {
-        "level": level,
-        "size": campaign.space.size_if_countable(level),
-        "num_evaluated": sum(trial.status is Status.FINISHED for trial in here),
-        "best": best and {"id": best.id, "score": best.score},
-    }
-
-
-def _name(campaign: Campaign, trial: Trial) -> str:
-    return next(name for name, architecture in campaign.baselines.items() if architecture.id == trial.id)
-
-
-def _print_results(campaign: Campaign, trials: Sequence[Trial], summary: dict[str, Any], console: Console) -> None:
-    """The best five and the baselines, and where everything lies."""
-    ranked = results_of(trials)
-    shown = [trial for trial in ranked if trial.proposal.decision is not Decision.BASELINE][:NUM_SHOWN]
-    shown += [trial for trial in ranked if trial.proposal.decision is Decision.BASELINE]
-    table = Table(title=f"Best by {campaign.score_name}", title_justify="left", box=None)
-    tasks = list(dict.fromkeys(task for trial in shown for task in trial.task_scores))
-    for column in ("architecture", campaign.score_name, "params", "level", "why", *map(escape, tasks)):
-        table.add_column(column, justify="left" if column in ("architecture", "why") else "right", no_wrap=True)
-    for trial in results_of(shown):
-        is_baseline = trial.proposal.decision is Decision.BASELINE
-        name = f"{_name(campaign, trial)} (baseline)" if is_baseline else trial.id
-        scores = (f"{trial.task_scores[task]:.1f}" if task in trial.task_scores else "" for task in tasks)
-        level = "" if is_baseline else str(trial.level)
-        table.add_row(name, f"{trial.score:.2f}", f"{params_of(trial):,}", level, trial.proposal.decision, *scores)
-    if shown:
-        console.print(table)
-    failed = f", {summary['num_failed']} failed" if summary["num_failed"] else ""
-    console.print(f"{summary['num_evaluated']} evaluated{failed}, {summary['elapsed_s']} s", highlight=False)
-    console.print(f"model: {summary['export_dir'] or 'none'}", highlight=False, soft_wrap=True)
-    console.print(f"report: {summary['report'] or 'none'}", highlight=False, soft_wrap=True)
-    console.print(f"store: {summary['store']}", highlight=False, soft_wrap=True)

@@ -10,10 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table as Grid
 
 from boshnas.baselines import RandomSearcher
 from boshnas.errors import InputError, did_you_mean
+from boshnas.grid import grid
 from boshnas.replay import Step, regret, replay, replayable, suggest
 from boshnas.run_folder import held_folder
 from boshnas.searcher import Searcher
@@ -22,6 +22,7 @@ from boshnas.table import Table
 from boshnas.table_run import kept, new_store
 from boshnas.table_source import TableSource, announce, results_console, say
 from boshnas.trial import Proposal
+from boshnas.wording import counted
 from boshnas.writable import check_run_folder
 
 DEFAULT_BUDGET = 100
@@ -29,7 +30,6 @@ DEFAULT_INITIAL = 10
 NUM_SHOWN = 5
 SURROGATES = ("boshnas", "gp", "npn", "random")
 _LINE_EVERY = 10
-_MORE = "…"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ def _search_steps(table: Table, steps: Iterable[Step], budget: int, options: Tab
         if not done:
             raise
         interrupted = True
-        say(console, f"Interrupted after {len(done)} of {budget} evaluations.")
+        say(console, f"Interrupted after {len(done)} of {counted(budget, 'evaluation')}.")
     _show_best(table, done, options, console)
     if interrupted:
         raise KeyboardInterrupt
@@ -128,18 +128,19 @@ def _budget(table: Table, options: TableOptions, console: Console) -> int:
     if table.unmeasured and num_measured:
         say(
             console,
-            f"{len(table.unmeasured)} rows without a value of {table.objective_name} are left out: "
-            "--suggest K proposes among them.",
+            f"{counted(len(table.unmeasured), 'row')} without a value of {table.objective_name} left out: "
+            "--suggest K proposes among such.",
         )
     wanted = min(DEFAULT_BUDGET, num_measured) if options.budget is None else options.budget
     budget = min(wanted, num_measured)
     if budget < wanted:
-        say(console, f"--budget {wanted} is more than the {num_measured} measured rows: all of them are evaluated.")
+        num_rows = counted(num_measured, "measured row")
+        say(console, f"--budget {wanted} is more than the {num_rows}: all are evaluated.")
     initial = DEFAULT_INITIAL if options.initial is None else options.initial
     if initial >= budget > 0 and options.surrogate != "random":
-        say(console, f"The first {initial} rows are random (--initial), so all of the {budget} evaluated are.")
+        say(console, f"--initial {initial} takes the whole budget ({budget}): all rows evaluated are random.")
     if options.batch is not None and options.batch > budget > 0:
-        say(console, f"--batch {options.batch} is more than the {budget} evaluations: they are one batch.")
+        say(console, f"--batch {options.batch} is more than the budget ({budget}): all evaluations are one batch.")
     return budget
 
 
@@ -158,7 +159,7 @@ def _show_best(table: Table, done: Sequence[Step], options: TableOptions, consol
     results.quiet = options.quiet and options.as_json
     cells = [[step.id, _number(step.value), *_described_by(table, step.id)] for step in leaders]
     heads = ["id", table.objective_name, *_describing(table)]
-    results.print(_grid(f"Best by {table.objective_name}", heads, cells, results.width))
+    results.print(grid(heads, cells, results.width, title=f"Best by {table.objective_name}"))
     missed = "" if summary["regret"] is None else f", regret {summary['regret']:.5g}"
     say(results, f"{len(done)} evaluated{missed}")
     if options.out is not None:
@@ -183,12 +184,12 @@ def _suggest(table: Table, options: TableOptions, console: Console) -> int:
     wanted = options.suggest or 1
     proposals = suggest(table, new_searcher(table, options), wanted)
     if len(proposals) < wanted:
-        say(console, f"--suggest {wanted} is more than the {len(proposals)} rows that are left: these are they.")
+        say(console, f"--suggest {wanted} is more than the {counted(len(proposals), 'row')} left: all are suggested.")
     num_measured = len(table.measured)
     if num_beyond := num_measured - len(replayable(table)):
-        say(console, f"{num_beyond} measured rows are beyond the constraints: they teach, and are not proposed.")
+        say(console, f"{counted(num_beyond, 'measured row')} beyond the constraints: learned from, not proposed.")
     if num_measured < 2:
-        say(console, f"Suggestions are random: {num_measured} rows have a value, learning needs two.")
+        say(console, f"Suggestions are random: learning needs two rows with a value, got {num_measured}.")
     elif options.surrogate == "random":
         say(console, "Suggestions are random, as --surrogate random asks.")
     summary = {"suggestions": [_described(table, proposal) for proposal in proposals]}
@@ -199,7 +200,7 @@ def _suggest(table: Table, options: TableOptions, console: Console) -> int:
         for proposal in proposals
     ]
     heads = ["id", "why", f"{table.objective_name}, predicted", "epistemic", "aleatoric", *_describing(table)]
-    results.print(_grid("Measure next", heads, cells, results.width))
+    results.print(grid(heads, cells, results.width, title="Measure next"))
     _print_json(summary, options)
     return 0
 
@@ -227,7 +228,8 @@ def _shown(
         for number, step in enumerate(steps, 1):
             each = f"{step.id}: {name} {step.value:.5g}; " if is_each_told else ""
             if is_each_told or number % _LINE_EVERY == 0:
-                say(console, f"{each}{number} of {budget} evaluations, best {name} {step.best:.5g} ({step.best_id})")
+                done = f"{number} of {counted(budget, 'evaluation')}"
+                say(console, f"{each}{done}, best {name} {step.best:.5g} ({step.best_id})")
             yield step
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -254,21 +256,6 @@ def _number(value: str | int | float | None) -> str:
     if value is None:
         return ""
     return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def _grid(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Grid:
-    """As many of the columns, from the first on, as there is room for."""
-    grid = Grid(title=escape(title), title_justify="left", box=None)
-    room = width - len(_MORE)
-    for place, column in enumerate(zip(heads, *rows, strict=True)):
-        room -= 2 + max(len(text) for text in column)
-        if room < 0 and place > 0:
-            grid.add_column(_MORE)
-            break
-        grid.add_column(escape(column[0]), no_wrap=True)
-    for row in rows:
-        grid.add_row(*(escape(text) for text in row[: place + (room >= 0)]))
-    return grid
 
 
 def _print_json(summary: dict[str, Any], options: TableOptions) -> None:

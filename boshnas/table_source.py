@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from boshnas.errors import InputError
 from boshnas.table import Table
+from boshnas.wording import counted
 
 PLAIN_WIDTH = 100_000
 """Characters a line where there is no terminal: what is piped has all its columns."""
@@ -64,7 +65,7 @@ class TableSource:
 
 def announce(table: Table, console: Console) -> None:
     """Tell what was read: candidates, features, and what is odd about them."""
-    lines = [f"{table.name}: {len(table.candidates)} candidates, {len(table.columns)} features"]
+    lines = [f"{table.name}: {counted(len(table.candidates), 'candidate')}, {counted(len(table.columns), 'feature')}"]
     lines += [f"  {column}" for column in table.columns]
     lines += [f"{note}." for note in table.notes]
     for line in lines:

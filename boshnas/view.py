@@ -14,10 +14,22 @@ from rich.table import Table
 from rich.text import Text
 
 from boshnas.errors import one_line
+from boshnas.executors.outcome import LOG_FILE
 from boshnas.job import Progress, job_folder
 from boshnas.standing import Standing
 from boshnas.trial import Trial
-from boshnas.wording import attempt_failed, believed, clock, described, error_end, harmless, outcome, stopping, waiting
+from boshnas.wording import (
+    attempt_failed,
+    believed,
+    clock,
+    described,
+    error_end,
+    harmless,
+    outcome,
+    stopping,
+    stopping_at_once,
+    waiting,
+)
 
 _REFRESH_SECONDS = 0.5
 _BAR_WIDTH = 30
@@ -61,6 +73,9 @@ class SilentView:
     def stops(self, num_running: int) -> None:
         """Say nothing."""
 
+    def stops_at_once(self, numbers: Sequence[int]) -> None:
+        """Say nothing."""
+
     def tick(self, running: Mapping[int, Progress | None]) -> None:
         """Say nothing."""
 
@@ -83,6 +98,10 @@ class QuietView(SilentView):
         """Say what is waited for."""
         self._write(stopping(num_running))
 
+    def stops_at_once(self, numbers: Sequence[int]) -> None:
+        """Say what is ended."""
+        self._write(stopping_at_once(numbers))
+
     def _write(self, line: str) -> None:
         self._stream.write(harmless(line) + "\n")
         self._stream.flush()
@@ -93,43 +112,40 @@ class PlainView(QuietView):
 
     Args:
         stream: Where to write.
-        num_total: Evaluations in all.
-        score_name: What the score is called.
-        before: Trials that a resumed search has behind it.
-        details: The run's folder where more is to be told: what was believed, where the files are, how attempts failed.
+        standing: Of the search; it is kept up to date.
+        is_verbose: More is to be told: what was believed, where the files are, how attempts failed.
     """
 
-    def __init__(
-        self,
-        stream: TextIO,
-        num_total: int,
-        score_name: str,
-        before: Sequence[Trial] = (),
-        details: Path | None = None,
-    ) -> None:
+    def __init__(self, stream: TextIO, standing: Standing, *, is_verbose: bool = False) -> None:
         super().__init__(stream)
-        self._standing = Standing(num_total, score_name, before)
-        self._details = details
+        self._standing = standing
+        self._is_verbose = is_verbose
 
     def started(self, trial: Trial) -> None:
         """Say which candidate is being trained, and why."""
+        self._standing.started(trial)
         self._write(f"{trial.number:>4} {trial.id} started: {described(trial)}")
-        self._tell(_beginning(trial, self._details))
+        self._tell(_beginning(trial, self._standing.folder))
 
     def ended(self, trial: Trial) -> None:
         """Say how it went, and how far the search is."""
         self._standing.ended(trial)
-        words = outcome(trial, self._standing.score_name)
-        self._write(f"{trial.number:>4} {trial.id} {words}; {self._standing.summary()}")
+        self._write(f"{trial.number:>4} {trial.id} {_outcome(trial, self._standing)}; {self._standing.summary()}")
         self._tell(error_end(trial.error))
 
     def retried(self, trial: Trial) -> None:
         """Say why an attempt failed."""
-        self._write(f"{trial.number:>4} {trial.id} {attempt_failed(trial)}")
+        self._standing.retried(trial)
+        self._write(f"{trial.number:>4} {trial.id} {attempt_failed(trial, _log(trial, self._standing.folder))}")
         self._tell(error_end(trial.attempts[-1].error))
 
+    def stops(self, num_running: int) -> None:
+        """Say what is waited for."""
+        self._standing.is_stopping = True
+        super().stops(num_running)
+
     def _tell(self, lines: Sequence[str]) -> None:
-        for line in lines if self._details is not None else ():
+        for line in lines if self._is_verbose else ():
             self._stream.write(f"{_INDENT}{line}\n")
         self._stream.flush()
 
@@ -141,25 +157,15 @@ class LiveView:
 
     Args:
         console: A terminal.
-        num_total: Evaluations in all.
-        score_name: What the score is called.
-        before: Trials that a resumed search has behind it.
-        details: As in `PlainView`.
+        standing: As in `PlainView`.
+        is_verbose: As in `PlainView`.
     """
 
-    def __init__(
-        self,
-        console: Console,
-        num_total: int,
-        score_name: str,
-        before: Sequence[Trial] = (),
-        details: Path | None = None,
-    ) -> None:
-        self._standing = Standing(num_total, score_name, before)
-        self._details = details
+    def __init__(self, console: Console, standing: Standing, *, is_verbose: bool = False) -> None:
+        self._standing = standing
+        self._is_verbose = is_verbose
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._trials: dict[int, Trial] = {}
-        self._started: dict[int, float] = {}
         self._drawn = 0.0
         self._stopping: str | None = None
 
@@ -172,21 +178,22 @@ class LiveView:
 
     def started(self, trial: Trial) -> None:
         """Add a row."""
+        self._standing.started(trial)
         self._trials[trial.number] = trial
-        self._started[trial.number] = time.monotonic()
-        if self._details is not None:
+        if self._is_verbose:
             self._print(f"{trial.number:>4} {trial.id} started: {described(trial)}")
-            self._tell(_beginning(trial, self._details))
+            self._tell(_beginning(trial, self._standing.folder))
 
     def ended(self, trial: Trial) -> None:
         """Print the outcome above the table."""
         self._standing.ended(trial)
-        self._print(f"{trial.number:>4} {trial.id} {outcome(trial, self._standing.score_name)} · {described(trial)}")
+        self._print(f"{trial.number:>4} {trial.id} {_outcome(trial, self._standing)} · {described(trial)}")
         self._tell(error_end(trial.error))
 
     def retried(self, trial: Trial) -> None:
         """Print above the table why an attempt failed."""
-        self._print(f"{trial.number:>4} {trial.id} {attempt_failed(trial)}")
+        self._standing.retried(trial)
+        self._print(f"{trial.number:>4} {trial.id} {attempt_failed(trial, _log(trial, self._standing.folder))}")
         self._tell(error_end(trial.attempts[-1].error))
 
     def waits(self, reason: str | None) -> None:
@@ -195,8 +202,14 @@ class LiveView:
 
     def stops(self, num_running: int) -> None:
         """Say below the table what is waited for."""
+        self._standing.is_stopping = True
         self._stopping = stopping(num_running)
         self._drawn = 0.0
+
+    def stops_at_once(self, numbers: Sequence[int]) -> None:
+        """Say in place of the table what is ended."""
+        self._live.stop()
+        self._print(stopping_at_once(numbers))
 
     def tick(self, running: Mapping[int, Progress | None]) -> None:
         """Redraw, at most twice a second."""
@@ -214,15 +227,14 @@ class LiveView:
         bar = Table.grid()
         room = min(_BAR_WIDTH, max(1, width - len(share) - 1))
         bar.add_row(ProgressBar(total=1.0, completed=standing.share, width=room), Text(share, no_wrap=True))
-        count = f"{standing.num_ended} of {standing.num_total}"
         failed = f", {standing.num_failed} failed" if standing.num_failed else ""
-        gone, left = clock(standing.elapsed_s), standing.left_s
-        ahead = f", about {clock(left)} left" if left is not None else ""
+        short = f"{standing.num_ended} of {standing.num_total}"
+        gone, ahead = clock(standing.elapsed_s), standing.ahead
         best, score = standing.best, None if standing.best is None else standing.best.score
         named = "no score yet" if best is None else f"best {standing.score_name} {score:.2f} ({best.id})"
         found = standing.correlation
         lines = [
-            (f"{count} evaluations{failed}, {gone} gone{ahead}", f"{count}{failed}{ahead.replace('about ', '')}"),
+            (f"{standing.count}{failed}, {gone} gone{ahead}", f"{short}{failed}{ahead.replace('about ', '')}"),
             (named, named if best is None else f"best {score:.2f} ({best.id})"),
             *([] if found is None else [_correlation(*found)]),
         ]
@@ -249,11 +261,11 @@ class LiveView:
             "stage": progress.stage if progress else "starting",
             "step": f"{progress.step}/{progress.num_steps}" if progress and has_steps else "",
             "share": f"{min(100, 100 * progress.step / progress.num_steps):.0f} %" if progress and has_steps else "",
-            "time": clock(time.monotonic() - self._started[number]),
+            "time": clock(self._standing.running_s(number) or 0.0),
         }
 
     def _tell(self, lines: Sequence[str]) -> None:
-        for line in lines if self._details is not None else ():
+        for line in lines if self._is_verbose else ():
             self._print(f"{_INDENT}{line}")
 
     def _print(self, line: str) -> None:
@@ -263,6 +275,17 @@ class LiveView:
 def _beginning(trial: Trial, folder: Path | None) -> list[str]:
     """What more there is to say of a start."""
     return [] if folder is None else [f"{believed(trial)}; its log and files: {job_folder(folder, trial.number)}"]
+
+
+def _outcome(trial: Trial, standing: Standing) -> str:
+    log = _log(trial, standing.folder) if trial.failed else None
+    return outcome(trial, standing.score_name, standing.took_s(trial), log)
+
+
+def _log(trial: Trial, folder: Path | None) -> Path | None:
+    """What an evaluation wrote, if it wrote anything."""
+    path = None if folder is None else job_folder(folder, trial.number) / LOG_FILE
+    return path if path is not None and path.is_file() and path.stat().st_size > 0 else None
 
 
 def _correlation(value: float, num: int) -> tuple[str, str]:

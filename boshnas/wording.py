@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from boshnas.errors import one_line
 from boshnas.trial import Decision, Trial
 
 NUM_END_LINES = 5
+NUM_NAMED = 8
 
 
 def described(trial: Trial) -> str:
@@ -17,19 +19,31 @@ def described(trial: Trial) -> str:
     return f"level {trial.level}, {trial.proposal.decision}{transfer}"
 
 
-def outcome(trial: Trial, score_name: str) -> str:
-    """Score and time of an ended trial, or why it failed."""
+def outcome(trial: Trial, score_name: str, seconds: float | None = None, log: Path | None = None) -> str:
+    """Score and time of an ended trial, or why it failed.
+
+    Args:
+        trial: That has ended.
+        score_name: What the score is called.
+        seconds: It took; None: not known.
+        log: Of a failed one; None: there is none.
+    """
     if trial.score is None:
-        reason = (trial.error or "").strip().splitlines()
-        return f"failed ({trial.status}): {reason[0] if reason else 'no reason given'}"
-    return f"{score_name} {trial.score:.2f} in {clock(sum(trial.stage_seconds.values()))}"
+        return f"failed ({trial.status}): {_reason(trial.error, log)}"
+    return f"{score_name} {trial.score:.2f}" + (f" in {clock(seconds)}" if seconds is not None else "")
 
 
-def attempt_failed(trial: Trial) -> str:
+def attempt_failed(trial: Trial, log: Path | None = None) -> str:
     """Why the last attempt of a trial failed, which is tried again."""
     attempt = trial.attempts[-1]
-    reason = attempt.error.strip().splitlines()
-    return f"tried again after attempt {len(trial.attempts)} ({attempt.status}): {reason[0] if reason else 'no reason'}"
+    return f"tried again after attempt {len(trial.attempts)} ({attempt.status}): {_reason(attempt.error, log)}"
+
+
+def _reason(error: str | None, log: Path | None) -> str:
+    """The first line of an error, to be gone on from, and where there is more."""
+    lines = (error or "").strip().splitlines()
+    reason = lines[0].rstrip(" .;") if lines else ""
+    return (reason or "no reason given") + (f", log: {log}" if log is not None else "")
 
 
 def believed(trial: Trial) -> str:
@@ -55,13 +69,35 @@ def harmless(line: str) -> str:
 
 def waiting(reason: str | None) -> str:
     """What the search waits for, or that it goes on."""
-    return "The search goes on." if reason is None else f"The search waits: {reason}. Make room; it goes on by itself."
+    if reason is None:
+        return "The search goes on."
+    return f"The search waits: {reason.rstrip(' .')}. Make room; it goes on by itself."
 
 
 def stopping(num_running: int) -> str:
     """That nothing more starts, and what is waited for."""
-    what = "1 evaluation" if num_running == 1 else f"{num_running} evaluations"
+    what = counted(num_running, "evaluation")
     return f"Stopping: nothing more starts, {what} will be finished and saved. Ctrl-C once more stops at once."
+
+
+def stopping_at_once(numbers: Sequence[int]) -> str:
+    """Which evaluations are ended, and what becomes of them."""
+    named = f" ({', '.join(map(str, numbers))})" if len(numbers) <= NUM_NAMED else ""
+    verb, each = ("is", "it") if len(numbers) == 1 else ("are", "each")
+    return (
+        f"Stopping at once: {counted(len(numbers), 'evaluation')}{named} {verb} ended. "
+        f"--resume goes on with {each} from its last checkpoint, or from its start where it left none."
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what it counts.
+
+    Example:
+        >>> counted(1, "evaluation"), counted(1200, "row")
+        ('1 evaluation', '1200 rows')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def clock(seconds: float) -> str:

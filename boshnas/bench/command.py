@@ -15,6 +15,7 @@ from boshnas.bench.workers import Failure, run_tasks
 from boshnas.errors import InputError
 from boshnas.table import Table
 from boshnas.table_source import TableSource, announce, progress_bar, results_console, say
+from boshnas.wording import counted
 
 DEFAULT_BUDGET = 100
 FAILED = 1
@@ -103,7 +104,9 @@ def _plan(table: Table, options: BenchOptions) -> Plan:
     if not options.initial < budget <= num_rows:
         name, value = ("initial", options.initial) if options.budget is None else ("budget", budget)
         rule = "fewer than" if options.budget is None else "at most"
-        raise InputError(f"--{name}: must be {rule} the {num_rows} rows of the table, got {value}. Lower it.")
+        raise InputError(
+            f"--{name}: must be {rule} the {counted(num_rows, 'row')} of the table, got {value}. Lower it."
+        )
     return Plan(initial=options.initial, budget=budget)
 
 
@@ -127,15 +130,14 @@ def _run(
 
 
 def _title(table: Table, plan: Plan, options: BenchOptions, is_whole: bool) -> str:
-    seeds = f"{options.seeds} seeds" if options.seeds > 1 else "1 seed"
-    over = seeds if is_whole else "the finished runs"
+    over = counted(options.seeds, "seed") if is_whole else "the finished runs"
     return f"Regret of {table.objective_name} on {table.name}, mean of {over}, the first {plan.initial} random"
 
 
 def _show(title: str, plan: Plan, found: Sequence[report.Result], options: BenchOptions) -> None:
     console = results_console(options.as_json)
     say(console, title)
-    console.print(report.grid(found, plan))
+    console.print(report.shown(found, plan, console.width))
     packages = versions([result.method for result in found])
     if packages:
         say(console, "Versions: " + ", ".join(f"{name} {number}" for name, number in packages.items()))

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table as Grid
+from rich.text import Text
 from scipy.stats import rankdata
 
 from boshnas.bench.measure import Plan, Run
+from boshnas.grid import grid
 
 CHECKPOINTS = (25, 50, 100)
 """Evaluations after which regret is reported, beside the budget."""
@@ -99,39 +101,34 @@ def mean_ranks(found: Sequence[Result], at: Sequence[int]) -> list[float]:
     return [float(rank) for rank in ranks]
 
 
-def grid(found: Sequence[Result], plan: Plan) -> Grid:
-    """A table for a person: one row a method, best first, the best of each column bold."""
+def shown(found: Sequence[Result], plan: Plan, width: int) -> Grid:
+    """A table for a person: one row a method, best first, the best of each column bold.
+
+    Args:
+        found: Best first.
+        plan: That they were measured by.
+        width: Of the terminal, in characters: what matters most has room first.
+    """
     at = checkpoints(plan)
-    columns: dict[str, tuple[list[float], list[str]]] = {
-        f"after {number}": (
-            [float(result.mean[number - 1]) for result in found],
-            [_with_error(result, number) for result in found],
-        )
-        for number in at
-    }
     areas, ranks = [result.auc for result in found], mean_ranks(found, at)
-    seconds = [result.seconds_per_proposal for result in found]
-    columns["auc"] = areas, [f"{value:.3g}" for value in areas]
-    columns["mean rank"] = ranks, [f"{value:.1f}" for value in ranks]
-    columns["s / proposal"] = (
-        [math.inf if value is None else value for value in seconds],
-        ["" if value is None else f"{value:.2g}" for value in seconds],
-    )
-    shown = Grid(box=None)
-    shown.add_column("method")
-    for head in columns:
-        shown.add_column(head, justify="right", no_wrap=True)
-    cells = [_emphasised(values, texts) for values, texts in columns.values()]
-    for place, result in enumerate(found):
-        shown.add_row(
-            f"[bold]{result.method}[/]" if place == 0 else result.method, *(column[place] for column in cells)
-        )
-    return shown
+    seconds = [math.inf if (value := result.seconds_per_proposal) is None else value for result in found]
+    columns = {
+        "auc": _emphasised(areas, [f"{value:.3g}" for value in areas]),
+        "mean rank": _emphasised(ranks, [f"{value:.1f}" for value in ranks]),
+    }
+    for number in reversed(at):
+        regrets = [float(result.mean[number - 1]) for result in found]
+        columns[f"after {number}"] = _emphasised(regrets, [_with_error(result, number) for result in found])
+    told = ["" if math.isinf(value) else f"{value:.2g}" for value in seconds]
+    columns["s / proposal"] = _emphasised(seconds, told)
+    methods = [Text(result.method, style="" if place else "bold") for place, result in enumerate(found)]
+    rows = list(zip(methods, *columns.values(), strict=True))
+    return grid(["method", *columns], rows, width, right=columns.keys())
 
 
-def _emphasised(values: Sequence[float], texts: Sequence[str]) -> list[str]:
+def _emphasised(values: Sequence[float], texts: Sequence[str]) -> list[Text]:
     least = min(values)
-    return [f"[bold]{text}[/]" if value == least else text for value, text in zip(values, texts, strict=True)]
+    return [Text(text, style="bold" if value == least else "") for value, text in zip(values, texts, strict=True)]
 
 
 def _with_error(result: Result, number: int) -> str:

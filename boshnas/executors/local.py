@@ -171,7 +171,9 @@ class LocalExecutor(ProcessExecutor[_LocalRun]):
             reason = f"The worker was ended after {self._timeout_s:g} seconds, the time limit of one evaluation."
             return failed_result(run.job, run.folder, Status.TIMED_OUT, reason)
         if run.killed_for is Status.OUT_OF_MEMORY:
-            reason = f"The worker held more than {(self._memory_bytes or 0) / 1e9:g} GB, the limit of one evaluation."
+            reason = (
+                f"The worker held more than {(self._memory_bytes or 0) / 2**30:.3g} GiB, the limit of one evaluation."
+            )
             return failed_result(run.job, run.folder, Status.OUT_OF_MEMORY, reason)
         if returncode == -signal.SIGKILL and num_oom_kills() > run.num_oom_kills:
             reason = "The worker was killed as the machine was out of memory: run fewer evaluations at a time."

@@ -19,6 +19,7 @@ EXIT_DISK_FULL = 228
 """A worker that cannot even write its result ends with this code, which programs do not end with by chance."""
 _LOG_TAIL_BYTES = 16_384
 _TRACEBACK_CHARS = 2_000
+_LINE_CHARS = 200
 # A shell between us and the worker tells a signal as 128 + its number.
 _SHELL_SIGNAL_BASE = 128
 _FROM_OUTSIDE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -124,12 +125,20 @@ def ended_result(job: Job, folder: Path, returncode: int) -> Result:
         return failed_result(
             job, folder, Status.KILLED, f"The worker was ended by {_signal_name(number)} from outside."
         )
-    if returncode in (EXIT_BAD_INPUT, EXIT_DISK_FULL):
-        status = Status.BAD_INPUT if returncode == EXIT_BAD_INPUT else Status.DISK_FULL
-        return failed_result(job, folder, status, f"The worker ended with return code {returncode}: {status}.")
     if returncode < 0:
         return failed_result(job, folder, Status.CRASHED, f"The worker was ended by {_signal_name(number)}.")
-    return failed_result(job, folder, Status.CRASHED, f"The worker ended with return code {returncode}.")
+    status = {EXIT_BAD_INPUT: Status.BAD_INPUT, EXIT_DISK_FULL: Status.DISK_FULL}.get(returncode, Status.CRASHED)
+    return failed_result(job, folder, status, _last_words(folder, returncode))
+
+
+def _last_words(folder: Path, returncode: int) -> str:
+    """What a worker said last, which is most often why it ended, with its return code."""
+    lines = [line.strip().rstrip(".") for line in log_tail(folder).splitlines()]
+    said = next(filter(None, reversed(lines)), "")
+    if not said:
+        return f"The worker ended with return code {returncode}."
+    shown = said if len(said) <= _LINE_CHARS else f"{said[:_LINE_CHARS]}…"
+    return f"{shown} (return code {returncode})"
 
 
 def _signal_name(number: int) -> str:

@@ -25,6 +25,7 @@ from boshnas.simulate.method import MethodSearcher, RowSource
 from boshnas.simulate.report import Run
 from boshnas.table import Table
 from boshnas.table_source import TableSource, announce, progress_bar, results_console, say
+from boshnas.wording import counted
 
 DEFAULT_BUDGET = 60
 LOOPS = {"both": (False, True), "no": (False,), "yes": (True,)}
@@ -139,15 +140,16 @@ def _setting(options: SimulateOptions, console: Console) -> _Setting:
 def _budget(options: SimulateOptions, table: Table, num_measured: int, console: Console) -> int:
     """Evaluations of a campaign, telling what about the options comes to nothing."""
     if table.unmeasured:
-        say(console, f"{len(table.unmeasured)} rows without a value of {table.objective_name} are left out.")
+        say(console, f"{counted(len(table.unmeasured), 'row')} without a value of {table.objective_name} left out.")
     wanted = min(DEFAULT_BUDGET, num_measured) if options.budget is None else options.budget
     budget = min(wanted, num_measured)
     if budget < wanted:
-        say(console, f"--budget {wanted} is more than the {num_measured} measured rows: all of them are evaluated.")
+        num_rows = counted(num_measured, "measured row")
+        say(console, f"--budget {wanted} is more than the {num_rows}: all are evaluated.")
     if options.workers > budget:
-        say(console, f"--workers {options.workers} is more than the {budget} evaluations: the others stay idle.")
+        say(console, f"--workers {options.workers} is more than the budget ({budget}): the others stay idle.")
     if options.initial >= budget:
-        say(console, f"The first {options.initial} rows are random (--initial), so all of the {budget} evaluated are.")
+        say(console, f"--initial {options.initial} takes the whole budget ({budget}): all rows evaluated are random.")
     return budget
 
 
@@ -205,7 +207,7 @@ def _show(setting: _Setting, runs: Sequence[Run], num_asked: int) -> None:
     if found:
         results = results_console(options.as_json)
         say(results, title)
-        results.print(report.grid(entries))
+        results.print(report.shown(entries, results.width))
         for line in report.notes(entries):
             say(results, line)
     if options.as_json:
@@ -231,6 +233,6 @@ def _title(setting: _Setting, is_whole: bool) -> str:
     seeds = "1 seed" if options.seeds == 1 else f"mean ± sd of {options.seeds} seeds"
     over = seeds if is_whole else "of the finished campaigns"
     return (
-        f"{setting.budget} evaluations of {setting.table.name} on {options.workers} workers, "
+        f"{counted(setting.budget, 'evaluation')} of {setting.table.name} on {counted(options.workers, 'worker')}, "
         f"durations {options.durations}, {over}"
     )

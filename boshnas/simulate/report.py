@@ -2,13 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
 from rich.table import Table as Grid
 
+from boshnas.grid import grid
 from boshnas.replay import regret
 from boshnas.simulate.campaign import Outcome
 from boshnas.table import Table
@@ -16,15 +17,14 @@ from boshnas.table import Table
 SHARES = (25, 50, 100)
 """Per cent of a campaign's hours after which its best is reported."""
 _LOOPS = {False: "asynchronous", True: "batches"}
-_HEADS = {
-    "hours": "hours",
-    "busy": "busy",
-    "busy_whole": "to the end",
+_FIRST_HEADS = {"hours": "hours", "busy": "busy"}
+_LAST_HEADS = {
     "gpu_hours": "GPU-hours",
-    "gpu_hours_held": "held",
-    "evaluations": "evaluations",
     "failed": "failed",
     "retried": "retried",
+    "busy_whole": "to the end",
+    "gpu_hours_held": "held",
+    "evaluations": "evaluations",
     "best": "best",
 }
 _PERCENT = ("busy", "busy_whole")
@@ -125,20 +125,28 @@ def _summary(table: Table, result: Result, gpus_per_worker: int) -> dict[str, An
     }
 
 
-def grid(entries: Sequence[dict[str, Any]]) -> Grid:
-    """A table for a person: one row an entry of `summary`."""
+def shown(entries: Sequence[dict[str, Any]], width: int) -> Grid:
+    """A table for a person: one row an entry of `summary`, what matters most first, to a width in characters."""
     has_regret = all(entry["regret_after"]["100"]["mean"] is not None for entry in entries)
     kind = "regret" if has_regret else "best"
-    shown = Grid(box=None)
-    shown.add_column("method", no_wrap=True)
-    shown.add_column("loop", no_wrap=True)
-    for head in (*_HEADS.values(), *(f"{kind} at {share} %" for share in SHARES)):
-        shown.add_column(head, justify="right", no_wrap=True)
-    for entry in entries:
-        cells = [_text(entry[name], 100 if name in _PERCENT else 1) for name in _HEADS]
-        cells += [_text(entry[f"{kind}_after"][str(share)]) for share in SHARES]
-        shown.add_row(entry["method"], _LOOPS[entry["synchronous"]], *cells)
-    return shown
+    after = {
+        f"{kind} at {share} %": [_text(entry[f"{kind}_after"][str(share)]) for entry in entries]
+        for share in reversed(SHARES)
+    }
+    numbers = _cells(entries, _FIRST_HEADS) | after | _cells(entries, _LAST_HEADS)
+    names = {
+        "method": [entry["method"] for entry in entries],
+        "loop": [_LOOPS[entry["synchronous"]] for entry in entries],
+    }
+    rows = list(zip(*names.values(), *numbers.values(), strict=True))
+    return grid([*names, *numbers], rows, width, right=numbers.keys())
+
+
+def _cells(entries: Sequence[dict[str, Any]], heads: Mapping[str, str]) -> dict[str, list[str]]:
+    """Columns of numbers by their heads."""
+    return {
+        head: [_text(entry[name], 100 if name in _PERCENT else 1) for entry in entries] for name, head in heads.items()
+    }
 
 
 def notes(entries: Sequence[dict[str, Any]]) -> list[str]:

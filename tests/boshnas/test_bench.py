@@ -1,3 +1,4 @@
+import io
 import json
 import multiprocessing
 import os
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from boshnas.bench import methods, plot, report
 from boshnas.bench.__main__ import main
@@ -196,10 +198,27 @@ def test_a_person_sees_the_methods_in_order(capsys: pytest.CaptureFixture[str]):
     captured = capsys.readouterr()
     lines = captured.out.splitlines()
     assert lines[0] == "Regret of loss on t.csv, mean of 3 seeds, the first 10 random"
-    assert lines[1].split() == ["method", "after", "25", "after", "27", "auc", "mean", "rank", "s", "/", "proposal"]
+    assert lines[1].split() == ["method", "auc", "mean", "rank", "after", "27", "after", "25", "s", "/", "proposal"]
     assert {lines[2].split()[0], lines[3].split()[0]} == {"random", "tpe"}
     assert lines[4].startswith("Versions: optuna ")
     assert "op: categorical, 2 levels" in captured.err
+
+
+def test_in_eighty_columns_the_first_of_the_results_are_whole():
+    rng = np.random.default_rng(0)
+    found = [
+        report.Result(method=name, regret=rng.uniform(1e-3, 1e-2, (5, 100)), initial=10, seconds_per_proposal=0.5)
+        for name in ("boshnas", "optuna-tpe", "botorch-gp")
+    ]
+    stream = io.StringIO()
+    Console(file=stream, width=80).print(report.shown(found, Plan(initial=10, budget=100), 80))
+    heads, *rows = stream.getvalue().splitlines()
+    assert "after 100" in heads
+    assert heads.rstrip().endswith("…")
+    assert len(rows) == len(found)
+    for result, row in zip(found, rows, strict=True):
+        assert row.startswith(f" {result.method} ")
+        assert f"{result.mean[99]:.3g} ± {result.sem[99]:.2g}" in row
 
 
 @pytest.mark.parametrize(

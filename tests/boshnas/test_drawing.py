@@ -43,6 +43,12 @@ def test_a_resumed_search_draws_only_what_is_better(tmp_path: Path):
     assert num_layers(tmp_path) == 2
 
 
+def test_what_is_ended_at_once_reaches_the_other_view(tmp_path: Path):
+    shown = search_fakes.FakeView()
+    DrawingView(shown, tmp_path, None).stops_at_once([3, 4])
+    assert shown.events == [("ended at once", 3), ("ended at once", 4)]
+
+
 def test_a_picture_that_cannot_be_written_is_told_and_the_search_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):

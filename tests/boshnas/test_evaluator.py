@@ -98,6 +98,10 @@ def test_a_search_goes_on_with_its_evaluator_from_another_folder(
         ({"evaluator": "python train.py"}, r"--evaluator: must name \{job\} where the path of the job goes"),
         ({"evaluator": "python 'train.py {job}"}, r"--evaluator: must be a command, got .*No closing quotation"),
         ({"evaluator": "no_such_program {job}"}, r"--evaluator: must begin with a program that is there"),
+        ({"evaluator": "./nothing {job}"}, r"--evaluator: must begin with a program that is there, got '.*/nothing'"),
+        ({"evaluator": "{python} no.py {job}"}, r"--evaluator: must name a script that is there, got 'no\.py'"),
+        ({"evaluator": "sh -eu dir/no.sh {job}"}, r"--evaluator: must name a script that is there, got 'dir/no\.sh'"),
+        ({"evaluator": "{python} folder.py {job}"}, r"--evaluator: must name a script that is there, got 'folder\.py'"),
         ({"evaluator": "true {job}", "tasks": "cola"}, r"--tasks: must not be given with --evaluator.*got 'cola'"),
         ({"evaluator": "true {job}", "pretrain_steps": 3}, r"--pretrain-steps: must not be given with --evaluator"),
         ({"straggler_factor": 0.5}, r"--straggler-factor: must be above 1, or 0 for no limit, got 0\.5"),
@@ -109,8 +113,46 @@ def test_a_search_goes_on_with_its_evaluator_from_another_folder(
     ],
 )
 def test_check_refuses(tiny: Path, changes: dict[str, Any], message: str):
+    (tiny / "folder.py").mkdir()
+    if "evaluator" in changes:
+        changes = changes | {"evaluator": changes["evaluator"].replace("{python}", sys.executable)}
     with pytest.raises(InputError, match=message):
         check(CampaignSettings(space="tiny.yaml", **changes))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-m no.py {job}",
+        "-c 'import sys' no.py {job}",
+        "{job} no.py",
+        "train --config no.py {job}",
+        "{job}.py",
+    ],
+)
+def test_only_what_an_interpreter_runs_has_to_be_there(tiny: Path, words: str):
+    assert check(CampaignSettings(space="tiny.yaml", evaluator=f"{sys.executable} {words}")).command[0]
+    assert check(CampaignSettings(space="tiny.yaml", evaluator="env python no.py {job}")).command[0]
+
+
+def test_a_script_that_is_not_there_starts_nothing(tiny: Path, capsys: pytest.CaptureFixture[str]):
+    words = ["--space", "tiny.yaml", "--out", "run", "--evaluator", f"{sys.executable} no.py {{job}}"]
+    assert main(words) == 2
+    assert capsys.readouterr().err == "--evaluator: must name a script that is there, got 'no.py'. Give its path.\n"
+    assert not (tiny / "run").exists()
+
+
+def test_why_an_evaluation_failed_and_where_its_log_is_stand_in_its_line(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tiny / "train.py").write_text("raise ValueError('no data.')")
+    words = ["--space", "tiny.yaml", "--budget", "1", "--parallel", "1", "--out", "run"]
+    assert main([*words, "--evaluator", f"{sys.executable} train.py {{job}}"]) == 1
+    said = capsys.readouterr().err
+    reason = "(crashed): ValueError: no data (return code 1), log: run/jobs/00000/log.txt"
+    assert f"tried again after attempt 1 {reason}\n" in said
+    assert f"failed {reason}; 1 of 1 evaluation, no score yet" in said
+    assert not [wrong for wrong in (".;", "..", "None") if wrong in said]
 
 
 def test_more_evaluations_than_cores_are_warned_of(tiny: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,11 +1,23 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from boshnas.errors import InputError
-from boshnas.job import SCHEMA_NUMBER, Job, Parent, Progress, Result, read_model, write_model
+from boshnas.job import (
+    RESULT_FILE,
+    SCHEMA_NUMBER,
+    STARTED_FILE,
+    Job,
+    Parent,
+    Progress,
+    Result,
+    read_model,
+    wall_seconds,
+    write_model,
+)
 from boshnas.trial import Status
 
 JOB = Job(
@@ -105,3 +117,14 @@ def test_what_is_no_number_among_the_details_is_null_for_all_who_read_them(tmp_p
     )
     details = read_model(tmp_path / "result.json", Result).details
     assert details == {"loss": None, "losses": [1.0, None], "by_task": {"cola": None}}
+
+
+def test_a_job_took_from_its_begin_to_its_result(tmp_path: Path):
+    assert wall_seconds(tmp_path) is None
+    for name, at_s in ((STARTED_FILE, 1000.0), (RESULT_FILE, 1090.0)):
+        assert wall_seconds(tmp_path) is None
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (at_s, at_s))
+    assert wall_seconds(tmp_path) == 90.0
+    os.utime(tmp_path / RESULT_FILE, (0.0, 0.0))  # of a disk whose clock was put back
+    assert wall_seconds(tmp_path) == 0.0

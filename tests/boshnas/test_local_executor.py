@@ -183,7 +183,7 @@ def test_both_streams_go_to_the_log(tmp_path: Path):
     with LocalExecutor(command(code), num_slots=1) as executor:
         result = run(executor, tmp_path)
     assert (tmp_path / LOG_FILE).read_text() == "to out\nto err\n"
-    assert result.error == "The worker ended with return code 5.\nto out\nto err"
+    assert result.error == "to err (return code 5)\nto out\nto err"
 
 
 def test_the_time_limit_ends_a_worker_and_its_children(tmp_path: Path):
@@ -312,6 +312,21 @@ def test_signals_are_named(tmp_path: Path, returncode: int, status: Status, word
     assert words in (result.error or "")
 
 
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [
+        ("", "The worker ended with return code 1."),
+        (" \n\n", "The worker ended with return code 1."),
+        ("Traceback:\n  KeyError: 'x'  \n\n", "KeyError: 'x' (return code 1)"),
+        ("50 %\r100 %\rno room", "no room (return code 1)"),
+        ("x" * 999, "x" * 200 + "… (return code 1)"),
+    ],
+)
+def test_the_reason_is_what_a_worker_said_last(tmp_path: Path, log: str, line: str):
+    (tmp_path / LOG_FILE).write_text(log)
+    assert (ended_result(JOB, tmp_path, 1).error or "").split("\n")[0] == line
+
+
 @pytest.mark.parametrize(("returncode", "status"), [(228, Status.DISK_FULL), (28, Status.CRASHED)])
 def test_no_room_has_a_code_of_its_own(tmp_path: Path, returncode: int, status: Status):
     assert ended_result(JOB, tmp_path, returncode).status is status
@@ -382,7 +397,7 @@ def test_a_worker_over_its_memory_is_ended_with_all_that_it_started(tmp_path: Pa
     with LocalExecutor(command(code), num_slots=1, memory_bytes=200_000_000) as executor:
         result = run(executor, tmp_path)
     assert result.status is Status.OUT_OF_MEMORY
-    assert "held more than 0.2 GB" in (result.error or "")
+    assert "held more than 0.186 GiB, the limit" in (result.error or "")
 
 
 def test_a_kill_while_memory_ran_out_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

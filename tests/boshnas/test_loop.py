@@ -199,7 +199,15 @@ def test_too_many_failures_stop_the_run_and_say_so(tmp_path: Path, max_failures:
     run = Run(tmp_path, replace(PLAN, max_failures=max_failures))
     run.executor.failing = dict.fromkeys(ROWS, Status.CRASHED)
     assert len(run.run()) == max_failures + 1
-    assert run.stopped == f"{max_failures + 1} evaluations failed, more than --max-failures {max_failures}"
+    failed = "1 evaluation" if max_failures == 0 else f"{max_failures + 1} evaluations"
+    assert run.stopped == f"{failed} failed, more than --max-failures {max_failures}"
+
+
+def test_failures_count_in_the_budget_and_stop_nothing_once_it_is_used_up(tmp_path: Path):
+    failing = dict.fromkeys(ROWS, Status.DIVERGED)
+    run = Run(tmp_path, replace(PLAN, level_budgets=(3,), max_failures=2), FakeExecutor(failing=failing))
+    assert [trial.status for trial in run.run()] == [Status.DIVERGED] * 3
+    assert run.stopped is None
 
 
 def test_too_many_failures_let_what_runs_finish(tmp_path: Path):
@@ -256,6 +264,35 @@ def test_once_asked_to_stop_it_finishes_what_runs_and_goes_on_when_resumed(tmp_p
     assert len({trial.id for trial in resumed}) == len(whole)
     if synchronous:
         assert [trial.id for trial in resumed] == [trial.id for trial in whole]
+
+
+def test_ended_at_once_it_says_which_evaluations_it_ends(tmp_path: Path):
+    executor = FakeExecutor(num_slots=2, delay=lambda number: 9 * number)
+    run = Run(tmp_path, replace(PLAN, synchronous=False), executor)
+
+    def interrupt() -> None:
+        if executor.num_polls == 4:
+            raise KeyboardInterrupt
+
+    executor.on_poll = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    running = [trial.number for trial in stored(tmp_path) if trial.status is Status.RUNNING]
+    assert len(running) == 2
+    assert run.view.events[-2:] == [("ended at once", number) for number in running]
+
+
+def test_ended_before_anything_runs_it_ends_nothing(tmp_path: Path):
+    executor = FakeExecutor()
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    run = Run(tmp_path, executor=executor)
+    executor.on_poll = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    assert run.view.events == []
 
 
 def test_asked_while_it_seeks_a_proposal_it_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 from dataclasses import dataclass, field
@@ -5,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from boshnas import calibration, forecast, space_command
 from boshnas.campaign import Campaign, check, open_store
@@ -297,6 +299,14 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeSearch:
     return search
 
 
+URL = "postgresql://me:secret@nowhere:1/searches"
+
+
+def opened_in_a_file(campaign: Campaign, folder: Path, resume: bool, database: Any, on_wait: Any) -> Store:
+    """Stands for a database, which this needs none of."""
+    return open_store(campaign, folder, resume, None, on_wait)
+
+
 WORDS = ("--space", "tiny.yaml", "--tasks", "sst2", "--budget", "3", "--out", "new")
 
 
@@ -331,6 +341,23 @@ def test_scores_on_the_demo_are_called_demo_in_the_table(fake: FakeSearch, capsy
     assert "synthetic" in captured.err
 
 
+def test_ids_and_numbers_of_the_results_are_whole_in_a_narrow_terminal_and_all_is_told_elsewhere(
+    fake: FakeSearch, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main([*WORDS, "--json"]) == 0
+    captured = capsys.readouterr()
+    best = json.loads(captured.out)["best"]
+    (line,) = [line for line in captured.err.splitlines() if line.startswith(f" {best['id']} ")]
+    assert line.split() == [best["id"], "62.25", f"{best['params']:,}", "1", "random", "62.2"]
+    console = Console(file=(stream := io.StringIO()), width=60)
+    monkeypatch.setattr(space_command, "results_console", lambda as_json: console)
+    fake.scores = ()
+    assert main(["--resume", "--out", "new"]) == 0
+    (line,) = [line for line in stream.getvalue().splitlines() if line.startswith(f" {best['id']} ")]
+    assert line.split() == [best["id"], "62.25", f"{best['params']:,}", "1"]
+
+
 def test_a_run_folder_is_named_after_space_and_time(fake: FakeSearch, folder: Path):
     assert main(WORDS[:-2]) == 0
     (made,) = (folder / "runs").iterdir()
@@ -352,7 +379,56 @@ def test_the_exit_code_says_whether_the_plan_was_carried_out(
 ):
     fake.stopped = stopped
     assert main([*WORDS, *words]) == expected
-    assert (f"Stopped early: {stopped}." in capsys.readouterr().err) == (stopped is not None)
+    said = capsys.readouterr().err
+    assert (f"Stopped early: {stopped}. " in said) == (stopped is not None)
+    assert ("boshnas run --resume --out new\n" in said) == (stopped == "--max-hours is over")
+
+
+def test_too_many_failures_are_told_with_how_to_allow_more(fake: FakeSearch, capsys: pytest.CaptureFixture[str]):
+    fake.stopped = "2 evaluations failed, more than --max-failures 1"
+    fake.scores = (51.0, None, None)
+    assert main([*WORDS, "--max-failures", "1", "--json"]) == 1
+    captured = capsys.readouterr()
+    way_on = "Mend what fails, then go on with: boshnas run --resume --out new --max-failures 12"
+    assert f"Stopped early: {fake.stopped}. {way_on}\n" in captured.err
+    summary = json.loads(captured.out)
+    assert (summary["stopped"], summary["failures"]) == (fake.stopped, {"crashed": 2})
+
+
+def test_the_summary_of_a_whole_search_has_its_budget_and_no_reason_to_stop(
+    fake: FakeSearch, capsys: pytest.CaptureFixture[str]
+):
+    fake.scores = (51.0,)
+    assert main([*WORDS, "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["stopped"], summary["failures"], summary["budget"]) == (None, {}, 3)
+
+
+def test_a_database_is_named_in_the_command_to_go_on_with_as_it_was_given(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def interrupt(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(space_command, "run", interrupt)
+    monkeypatch.setattr(space_command, "check_database", lambda database: None)
+    monkeypatch.setattr(space_command, "open_store", opened_in_a_file)
+    (folder / "my url").write_text(URL)
+    (folder / "my url").chmod(0o600)
+    assert main([*WORDS, "--storage", "my url"]) == 130
+    said = capsys.readouterr().err
+    assert "Go on with: boshnas run --resume --out new --storage 'my url'\n" in said
+    monkeypatch.setenv("BOSHNAS_STORAGE", URL)
+    assert main([*WORDS[:-1], "other"]) == 130
+    assert "Go on with: boshnas run --resume --out other\n" in capsys.readouterr().err
+
+
+def test_a_resumed_search_says_what_it_found(fake: FakeSearch, capsys: pytest.CaptureFixture[str]):
+    assert main(WORDS) == 0
+    assert "Resumed" not in capsys.readouterr().err
+    fake.scores = ()
+    assert main(["--resume", "--out", "new"]) == 0
+    assert "Run: new\nResumed with 3 evaluations: 2 finished, 1 failed.\n" in capsys.readouterr().err
 
 
 def test_nothing_finished_is_a_failure(fake: FakeSearch, capsys: pytest.CaptureFixture[str]):
@@ -414,7 +490,8 @@ def test_quiet_says_the_result_alone(fake: FakeSearch, capsys: pytest.CaptureFix
 def test_quiet_still_says_what_is_wrong(fake: FakeSearch, capsys: pytest.CaptureFixture[str]):
     fake.stopped = "11 evaluations failed, more than --max-failures 10"
     assert main([*WORDS, "--quiet"]) == 1
-    assert capsys.readouterr().err == f"Stopped early: {fake.stopped}.\n"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"Stopped early: {fake.stopped}. ")
 
 
 def test_verbose_says_where_each_evaluation_lies(fake: FakeSearch, capsys: pytest.CaptureFixture[str]):

@@ -1,3 +1,4 @@
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -5,11 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from simulate_fakes import campaign
 
 from boshnas.simulate import command
 from boshnas.simulate.__main__ import main
-from boshnas.simulate.report import figures
+from boshnas.simulate.report import _FIRST_HEADS, _LAST_HEADS, figures, shown
 
 rng = np.random.default_rng(0)
 WIDTH, DEPTH = rng.integers(1, 30, 60), rng.integers(1, 5, 60)
@@ -116,10 +118,10 @@ def test_what_comes_to_nothing_is_told(capsys: pytest.CaptureFixture[str]):
     words = ("--table", "part.csv", "--objective", "loss", "--methods", "random", "--seeds", "1")
     assert main([*words, "--budget", "99", "--workers", "70", "--initial", "80"]) == 0
     captured = capsys.readouterr()
-    assert "5 rows without a value of loss are left out." in captured.err
+    assert "5 rows without a value of loss left out." in captured.err
     assert "--budget 99 is more than the 55 measured rows" in captured.err
-    assert "--workers 70 is more than the 55 evaluations" in captured.err
-    assert "The first 80 rows are random" in captured.err
+    assert "--workers 70 is more than the budget (55): the others stay idle." in captured.err
+    assert "--initial 80 takes the whole budget (55): all rows evaluated are random" in captured.err
     assert "regret" not in captured.out
     assert "best at 25 %" in captured.out
 
@@ -206,3 +208,23 @@ def test_bad_input_is_told_in_one_line(capsys: pytest.CaptureFixture[str], words
 def test_help_shows_examples_without_waiting_for_torch(capsys: pytest.CaptureFixture[str]):
     assert main(["--help"]) == 0
     assert "boshnas simulate --table nas_bench_bert" in " ".join(capsys.readouterr().out.split())
+
+
+def test_in_eighty_columns_the_first_of_the_results_are_whole():
+    spread = {"mean": 123.456, "sd": 1.25}
+    entry: dict[str, Any] = {name: spread for name in (*_FIRST_HEADS, *_LAST_HEADS)}
+    entry |= {"method": "boshnas", "synchronous": False, "failures": {}, "retries": {}, "stopped": []}
+    entry |= {kind: dict.fromkeys(("25", "50", "100"), spread) for kind in ("best_after", "regret_after")}
+    stream = io.StringIO()
+    Console(file=stream, width=80).print(shown([entry], 80))
+    heads, cells = (line.split("  ") for line in stream.getvalue().splitlines())
+    assert [head.strip() for head in heads if head.strip()] == [
+        "method",
+        "loop",
+        "hours",
+        "busy",
+        "regret at 100 %",
+        "…",
+    ]
+    assert "…" not in "".join(cells)
+    assert [cell.strip() for cell in cells].count("123.5 ± 1.2") == 2

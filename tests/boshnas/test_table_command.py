@@ -92,10 +92,15 @@ def test_a_budget_beyond_the_table_is_told(capsys: pytest.CaptureFixture[str]):
     assert "--budget 50 is more than the 8 measured rows" in said
 
 
+def test_one_is_told_as_one(capsys: pytest.CaptureFixture[str]):
+    said = run(capsys, *WORDS, "--budget", "1", "--verbose")[1]
+    assert "; 1 of 1 evaluation, best acc " in said
+
+
 def test_unmeasured_rows_are_not_replayed_and_leave_the_regret_open(capsys: pytest.CaptureFixture[str]):
     summary, said = run(capsys, "--table", "part.csv", *WORDS[2:])
     assert summary["regret"] is None
-    assert "3 rows without a value of acc are left out: --suggest K proposes among them.\n" in said
+    assert "3 rows without a value of acc left out: --suggest K proposes among such.\n" in said
     assert {int(step["id"]) for step in summary["history"]} == set(range(5))
     assert "3 of 8 rows have no value of acc" in said
 
@@ -112,7 +117,7 @@ def test_rows_beyond_the_constraints_teach_the_suggestions(capsys: pytest.Captur
     words = ("--table", "part.csv", "--objective", "acc", "--ignore", "arch,s0,s1", "--surrogate", "gp")
     assert main([*words, "--suggest", "3", "--constraint", "params>=700", "--cost", "secs"]) == 0
     captured = capsys.readouterr()
-    assert "5 measured rows are beyond the constraints: they teach, and are not proposed." in captured.err
+    assert "5 measured rows beyond the constraints: learned from, not proposed." in captured.err
     assert "  params: integer, 7 values" in captured.err
     title, head, *rows = captured.out.splitlines()
     assert head.split()[:10] == [
@@ -155,9 +160,12 @@ def test_numbers_are_short_and_no_column_vanishes_in_a_pipe(capsys: pytest.Captu
     [
         (
             ("--budget", "4", "--initial", "6"),
-            "The first 6 rows are random (--initial), so all of the 4 evaluated are.",
+            "--initial 6 takes the whole budget (4): all rows evaluated are random.",
         ),
-        (("--budget", "4", "--initial", "2", "--batch", "9"), "--batch 9 is more than the 4 evaluations: they are one"),
+        (
+            ("--budget", "4", "--initial", "2", "--batch", "9"),
+            "--batch 9 is more than the budget (4): all evaluations are one batch.",
+        ),
     ],
 )
 def test_options_that_come_to_nothing_are_told(
@@ -252,14 +260,14 @@ def test_a_person_sees_the_suggestions(capsys: pytest.CaptureFixture[str]):
     captured = capsys.readouterr()
     assert "Measure next" in captured.out
     assert "acc, predicted" in captured.out
-    assert "--suggest 9 is more than the 3 rows that are left" in captured.err
+    assert "--suggest 9 is more than the 3 rows left" in captured.err
 
 
 def test_suggestions_without_results_are_random_and_say_so(capsys: pytest.CaptureFixture[str], folder: Path):
     lines = [ROWS[0], ROWS[1], *(row.rsplit(",", 1)[0] + "," for row in ROWS[2:])]
     (folder / "new.csv").write_text("\n".join(lines))
     summary, said = run(capsys, "--table", "new.csv", "--objective", "acc", "--features", "op,width", "--suggest", "2")
-    assert "Suggestions are random: 1 rows have a value, learning needs two." in said
+    assert "Suggestions are random: learning needs two rows with a value, got 1." in said
     assert [suggestion["mean"] for suggestion in summary["suggestions"]] == [None, None]
 
 

@@ -108,6 +108,7 @@ def test_the_second_ctrl_c_or_a_signal_stops_at_once_and_nothing_is_lost(place: 
             running.press_ctrl_c()
         assert running.wait() == 130, running.text
         assert ("Stopping:" in running.text) == (by_signal is None)
+        assert "Stopping at once:" in running.text
         assert "boshnas run --resume --out 'my run'" in running.text
     assert not any(psutil.pid_exists(process.pid) and process.is_alive for process in evaluators)
     found = trials(place)

@@ -162,6 +162,9 @@ class FakeView:
     def stops(self, num_running: int) -> None:
         self.events.append(("stops", num_running))
 
+    def stops_at_once(self, numbers: Sequence[int]) -> None:
+        self.events.extend(("ended at once", number) for number in numbers)
+
     def tick(self, running: Mapping[int, Progress | None]) -> None:
         self.ticks.append(dict(running))
 
