@@ -2,15 +2,14 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from boshnas.columns import MAX_LEVELS, Column, Kind
+from boshnas.columns import Kind
 from boshnas.job import Result
 from boshnas.replay import Step, random_search
 from boshnas.store import Store, new_place
-from boshnas.store.choices import Choices, Range, Value
+from boshnas.store.choices import Range, Value
 from boshnas.table import Table
 from boshnas.trial import Status, Trial
 from boshnas.version import versions
@@ -18,8 +17,6 @@ from boshnas.version import versions
 SIZE_COLUMN = "params"
 """The column that is taken for an architecture's number of weights, where a table has it."""
 _ONLY_LEVEL = 1
-
-Cell = str | int | float | None
 
 
 def new_store(folder: Path, table: Table, options: dict[str, Any], budget: int) -> Store:
@@ -53,7 +50,7 @@ def kept(steps: Iterable[Step], table: Table, store: Store, seed: int) -> Iterat
                 proposal=step.proposal,
                 level=_ONLY_LEVEL,
                 architecture=row,
-                parameters=_parameters(table, store.choices, row),
+                parameters=_parameters(table, row),
                 seed=seed,
                 params=size if isinstance(size, int) and size > 0 else None,
             )
@@ -63,24 +60,19 @@ def kept(steps: Iterable[Step], table: Table, store: Store, seed: int) -> Iterat
 
 
 def _choices(table: Table) -> dict[str, Sequence[str | int] | Range]:
-    """What stands in each column of features; one with more names than tell anything is left out."""
+    """What stands in each column of features: names, or finite numbers."""
     found: dict[str, Sequence[str | int] | Range] = {}
     for column in table.columns:
-        cells = list(filter(partial(_fits, column), table.cells(column.name).values()))
-        if column.kind is not Kind.CATEGORICAL and cells:
-            numbers = [float(value) for value in cells if value is not None]
-            found[column.name] = Range(low=min(numbers), high=max(numbers), is_whole=column.kind is Kind.INTEGER)
-        elif cells and column.num_levels <= MAX_LEVELS:
+        cells = [value for value in table.cells(column.name).values() if value is not None]
+        if column.kind is Kind.CATEGORICAL:
             found[column.name] = list(dict.fromkeys(map(str, cells)))
+        else:
+            numbers = list(map(float, cells))
+            found[column.name] = Range(low=min(numbers), high=max(numbers), is_whole=column.kind is Kind.INTEGER)
     return found
 
 
-def _parameters(table: Table, choices: Choices, row: Mapping[str, Cell]) -> dict[str, Value]:
+def _parameters(table: Table, row: Mapping[str, Value | None]) -> dict[str, Value]:
     """The features of a row; none where its cell is empty."""
-    columns = [column for column in table.columns if column.name in choices and _fits(column, row[column.name])]
-    return {column.name: row[column.name] for column in columns}  # type: ignore[misc]  # none of them is None
-
-
-def _fits(column: Column, cell: Cell) -> bool:
-    """Whether a cell is of its column's kind: it may be empty, and an infinite number is told as text."""
-    return cell is not None and isinstance(cell, str) == (column.kind is Kind.CATEGORICAL)
+    features = ((column.name, row[column.name]) for column in table.columns)
+    return {name: value for name, value in features if value is not None}

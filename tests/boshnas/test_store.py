@@ -14,6 +14,7 @@ import pytest
 from boshnas.errors import InputError
 from boshnas.job import Result
 from boshnas.store import SCHEMA_NUMBER, STORE_FILE, STUDY_NAME, Store, UnavailableError, sqlite
+from boshnas.store.choices import Range
 from boshnas.trial import Attempt, Decision, Proposal, Status, Trial
 
 IDENTITY = {"space": "flexibert_mini", "seed": 3, "nested": {"tasks": ["cola"]}}
@@ -97,6 +98,19 @@ def test_tuples_read_the_same_before_and_after_reopening(store: Store):
     store.add(make_trial(architecture={"o": ("sa", "l")}))
     before = store.trials()
     assert reopened(store) == before
+
+
+def test_a_parameter_may_be_a_number(path: Path):
+    choices = {"lr": Range(low=0.1, high=0.5, is_whole=False), "width": Range(low=1, high=9, is_whole=True)}
+    with Store.create(path, IDENTITY, choices) as store:
+        store.add(make_trial(parameters={"lr": 0.1 + 0.2, "width": 9}))
+        for wrong in ({"lr": 0.6}, {"width": 2.5}, {"width": True}, {"width": "2"}, {"depth": 2}):
+            with pytest.raises(ValueError, match="must be one of"):
+                store.add(make_trial(1, parameters=wrong))
+    with Store.open(path) as store:
+        assert store.choices == choices
+        assert store.trials()[0].parameters == {"lr": 0.1 + 0.2, "width": 9}
+        assert isinstance(store.trials()[0].parameters["width"], int)
 
 
 def test_identity_choices_and_direction_come_back(path: Path):

@@ -12,6 +12,7 @@ from boshnas.run import main
 from boshnas.searcher import Searcher
 from boshnas.table import Table
 from boshnas.table_command import TableOptions, new_searcher
+from boshnas.trial import Proposal
 
 ROWS = [
     "arch,op,width,lr,secs,s0,s1,params,acc",
@@ -56,7 +57,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 def test_a_search_ends_with_one_object(capsys: pytest.CaptureFixture[str]):
     summary, said = run(capsys, *WORDS, "--budget", "5", "--id", "arch")
-    assert set(summary) == {"best", "regret", "num_evaluated", "history"}
+    assert set(summary) == {"best", "regret", "num_evaluated", "history", "report"}
     values = {row.split(",")[0]: float(row.split(",")[-1]) for row in ROWS[1:]}
     assert [step["value"] for step in summary["history"]] == [values[step["id"]] for step in summary["history"]]
     assert summary["history"][-1]["best"] == summary["best"]["score"] == max(s["value"] for s in summary["history"])
@@ -183,15 +184,15 @@ def test_an_objective_may_be_left_out_with_repeats(capsys: pytest.CaptureFixture
 
 
 def test_an_interrupted_search_shows_what_it_has(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    ask, asked = Searcher.ask, []
+    propose, asked = Searcher.propose, []
 
-    def interrupt(self: Searcher, *arguments: Any) -> list[str]:
+    def interrupt(self: Searcher, *arguments: Any) -> list[Proposal]:
         asked.append(arguments)
         if len(asked) > 3:
             raise KeyboardInterrupt
-        return ask(self, *arguments)
+        return propose(self, *arguments)
 
-    monkeypatch.setattr(Searcher, "ask", interrupt)
+    monkeypatch.setattr(Searcher, "propose", interrupt)
     assert main([*WORDS, "--json"]) == 130
     captured = capsys.readouterr()
     assert json.loads(captured.out)["num_evaluated"] == 3
@@ -321,7 +322,7 @@ def test_an_interrupt_ends_with_130(capsys: pytest.CaptureFixture[str], monkeypa
     def interrupt(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Searcher, "ask", interrupt)
+    monkeypatch.setattr(Searcher, "propose", interrupt)
     assert main(WORDS) == 130
     assert capsys.readouterr().err.endswith("interrupted\n")
 

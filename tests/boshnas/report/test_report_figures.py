@@ -9,6 +9,7 @@ from report_runs import IDENTITY, failed, made_trials, run_of, trial
 
 from boshnas.objective import Objective
 from boshnas.report import figures
+from boshnas.report.facts import facts
 from boshnas.report.plots import Panel, panels
 from boshnas.report.plots.choices import choice_table, choices, importances
 from boshnas.report.plots.embedding import embedding, feature_rows
@@ -79,7 +80,7 @@ def test_best_so_far_by_evaluations():
     assert list(trace(panel, "baseline bert_mini").y) == [80.0, 80.0]
     (shaded,) = panel.figure.layout.shapes
     assert (shaded.x0, shaded.x1) == (-0.5, 2.5)
-    assert "72.00, is that of evaluation #3; 2 were proposed after it. It is 8.00 below" in panel.finding
+    assert "72.00, is that of evaluation #3; 2 were proposed after it. It is 8.00 worse" in panel.finding
 
 
 def test_best_so_far_by_time_is_in_the_order_of_the_ends():
@@ -164,6 +165,35 @@ def test_the_choice_that_makes_the_score_matters_most():
     panel = choices(run_of(trials))
     assert list(panel.figure.layout.yaxis.ticktext) == ["op", "w", "noise"]
     assert "op matters most: sa has a mean score of" in panel.finding
+
+
+def test_a_number_matters_by_its_quarters():
+    rng = np.random.default_rng(0)
+    rates = rng.uniform(0.0, 1.0, 80)
+    trials = [
+        trial(n, float(rate**2), parameters={"lr": float(rate), "op": ["a", "b"][n % 2]})
+        for n, rate in enumerate(rates)
+    ]
+    trials.append(trial(80, 0.5, parameters={"op": "a"}))
+    table = choice_table(trials)
+    assert (table["lr"].dtype, np.isnan(table["lr"].iloc[-1])) == (np.float64, True)
+    panel = choices(run_of(trials))
+    assert list(panel.figure.layout.yaxis.ticktext) == ["lr", "op"]
+    quarter = np.sort(rates)[-20:]
+    assert f"{quarter.min():g} to {quarter.max():g} has a mean score of" in panel.finding
+    assert panel.figure.data[0].text[0].count("<br>") == 4  # four quarters and `absent`
+
+
+def test_less_may_be_better():
+    trials = [trial(n, score, params=10 + n) for n, score in enumerate([0.9, 0.5, 0.7, 0.3])]
+    trials.append(trial(4, 0.4, Decision.BASELINE, level=0))
+    run = replace(run_of(trials), objective=Objective("minimize"))
+    drawn = by_evaluations(run)
+    assert list(trace(drawn, "best so far").y) == [0.9, 0.5, 0.3, 0.3]
+    assert "The best GLUE score, 0.3000, is that of evaluation #3" in drawn.finding
+    assert "0.1000 better than the best baseline" in drawn.finding
+    assert list(trace(size(run), "Pareto front").y) == [0.9, 0.5, 0.3]
+    assert [row.number for row in facts(run).top] == [3, 1, 2, 0]
 
 
 def test_chance_is_no_importance():
