@@ -147,7 +147,7 @@ def _all_random(settings: CampaignSettings) -> list[str]:
     initial, budget = settings.initial or 0, settings.budget
     if initial < budget or settings.surrogate == "random":
         return []
-    return [f"The first {initial} evaluations are random (--initial), so all of the {budget} are."]
+    return [f"--initial {initial} takes the whole budget ({budget}): all evaluations are random."]
 
 
 def _baselines(settings: CampaignSettings) -> list[str]:

@@ -17,6 +17,7 @@ from boshnas.store.tables import Times
 from boshnas.training import recipe_name
 from boshnas.trial import Status, Trial
 from boshnas.view import told
+from boshnas.wording import counted
 
 
 def dry_run(campaign: Campaign, folder: Path, location: Location | None, console: Console, *, as_json: bool) -> str:
@@ -95,7 +96,7 @@ def _lines(campaign: Campaign, earlier: Sequence[Trial]) -> list[str]:
     lines = [f"Space: {campaign.space.name}"]
     for level, size, budget in _levels(campaign):
         of = f"of {size:,} architectures" if size is not None else "of more architectures than can be counted"
-        lines.append(f"Level {level}: {_counted(budget, 'evaluation')} {of}")
+        lines.append(f"Level {level}: {counted(budget, 'evaluation')} {of}")
     if settings.surrogate == "random" or campaign.num_initial >= settings.budget:
         lines.append("Proposals: all at random")
     else:
@@ -104,7 +105,7 @@ def _lines(campaign: Campaign, earlier: Sequence[Trial]) -> list[str]:
     parallel = (
         "as many evaluations at a time as fit"
         if campaign.num_parallel is None
-        else (f"{_counted(campaign.num_parallel, 'evaluation')} at a time")
+        else (f"{counted(campaign.num_parallel, 'evaluation')} at a time")
     )
     gpus = f" on GPU {', '.join(campaign.gpus)}" if campaign.gpus else ""
     lines.append(f"Executor: {settings.executor}, {parallel}{gpus}")
@@ -132,7 +133,3 @@ def _forecast_lines(found: dict[str, Any] | None, earlier: Sequence[Trial]) -> l
         f"Minutes an evaluation: {minutes['median']:g} in the median, {minutes['max']:g} at most",
         found["note"],
     ]
-
-
-def _counted(number: int, name: str) -> str:
-    return f"{number} {name}{'' if number == 1 else 's'}"

@@ -25,6 +25,7 @@ from boshnas.source import Candidate
 from boshnas.store.tables import Times
 from boshnas.training import Training
 from boshnas.trial import Status, Trial
+from boshnas.wording import counted
 from design_space.architecture import Architecture
 from design_space.counts import num_flops
 from finetune.data import load_task
@@ -149,7 +150,7 @@ def _past_seconds(trial: Trial, times: Mapping[int, Times]) -> float:
 
 
 def _of_the_run(number: int) -> str:
-    return f"{number} finished evaluation{'s' if number > 1 else ''} of the run"
+    return f"{counted(number, 'finished evaluation')} of the run"
 
 
 def _summary(campaign: Campaign, draws: Sequence[Outcome], source: str, note: str) -> dict[str, Any]:

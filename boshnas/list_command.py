@@ -12,9 +12,8 @@ from rich.table import Table
 
 from boshnas.errors import one_line
 from boshnas.overview import Overview, newest_first, read_overview, run_folders
-from boshnas.report.words import number
 from boshnas.store import Database
-from boshnas.wording import harmless
+from boshnas.wording import harmless, number
 
 PLAIN_WIDTH = 100_000
 """Characters a line where there is no terminal: what is piped has all its columns."""

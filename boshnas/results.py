@@ -12,6 +12,7 @@ from boshnas.grid import grid
 from boshnas.ranking import best_trial, results_of
 from boshnas.table_source import say
 from boshnas.trial import Decision, Status, Trial
+from boshnas.wording import number
 
 NUM_SHOWN = 5
 
@@ -101,4 +102,4 @@ def _row(campaign: Campaign, trial: Trial, tasks: Sequence[str]) -> list[str]:
     name = f"{_name(campaign, trial)} (baseline)" if is_baseline else trial.id
     scores = (f"{trial.task_scores[task]:.1f}" if task in trial.task_scores else "" for task in tasks)
     level = "" if is_baseline else str(trial.level)
-    return [name, f"{trial.score:.2f}", f"{params_of(trial):,}", level, trial.proposal.decision, *scores]
+    return [name, number(trial.score or 0.0), f"{params_of(trial):,}", level, trial.proposal.decision, *scores]

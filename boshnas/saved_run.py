@@ -88,6 +88,11 @@ class Run:
         return self.folder.resolve().name
 
     @property
+    def is_of_table(self) -> bool:
+        """Whether rows of a table were looked up, and nothing was trained."""
+        return "table" in self.identity
+
+    @property
     def best(self) -> Trial | None:
         """The finished trial of the best score, baselines left out; None where there is none."""
         return best_trial(self.trials, self.objective)

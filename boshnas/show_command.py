@@ -15,10 +15,9 @@ from rich.table import Table
 from boshnas import details
 from boshnas.errors import InputError, one_line
 from boshnas.overview import Overview, overview
-from boshnas.report.words import number
 from boshnas.saved_run import Run
 from boshnas.store import Database
-from boshnas.wording import clock, harmless
+from boshnas.wording import clock, harmless, number
 
 NUM_TOP = 5
 PLAIN_WIDTH = 100_000
@@ -55,7 +54,7 @@ def run_show(options: ShowOptions, database: Database | None) -> int:
     if options.id is None and options.number is None:
         _print_run(overview(run), facts, console)
     else:
-        _print_evaluation(run.score_name, facts, console)
+        _print_evaluation(run, facts, console)
     return 0
 
 
@@ -134,16 +133,18 @@ def _print_top(found: Sequence[Mapping[str, Any]], score_name: str, console: Con
     console.print(table)
 
 
-def _print_evaluation(score_name: str, facts: Mapping[str, Any], console: Console) -> None:
+def _print_evaluation(run: Run, facts: Mapping[str, Any], console: Console) -> None:
     params = "" if facts["params"] is None else f", {facts['params']:,} parameters"
     _say(console, f"{facts['id']}: evaluation {facts['number']}, {facts['status']}{params}")
-    _say(console, f"model_dict: {json.dumps(facts['model_dict'])}")
+    _say(console, f"{'row' if run.is_of_table else 'model_dict'}: {json.dumps(facts['model_dict'])}")
     level = f"level {facts['level']}" if facts["level"] else "beside the levels"
     _say(console, f"chosen: {facts['decision']}, {level}, seed {facts['seed']}")
-    _say(console, f"{score_name}: {'none' if facts['score'] is None else format(facts['score'], '.4f')}")
+    _say(console, f"{run.score_name}: {'none' if facts['score'] is None else format(facts['score'], '.4f')}")
     if facts["tasks"]:
         _say(console, f"tasks: {', '.join(f'{task} {score:.2f}' for task, score in facts['tasks'].items())}")
     _say(console, f"foreseen: {_foreseen(facts['belief'])}")
+    if run.is_of_table:
+        return
     parents = [_parent(parent) for parent in facts["parents"]]
     _say(console, f"weights: {' <- '.join(parents) if parents else 'from scratch'}")
     if facts["stage_seconds"]:

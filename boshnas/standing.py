@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 
 from boshnas.job import job_folder, wall_seconds
 from boshnas.trial import Decision, Status, Trial
-from boshnas.wording import clock, counted
+from boshnas.wording import clock, counted, number
 
 MIN_LEFT_S = 0.5
 MIN_PAIRS = 5
@@ -153,5 +153,7 @@ class Standing:
 
     def summary(self) -> str:
         """All in one line, as far as it is for plain lines."""
-        best = f"best {self.score_name} {self.best.score:.2f} ({self.best.id})" if self.best else "no score yet"
+        best = (
+            f"best {self.score_name} {number(self.best.score or 0.0)} ({self.best.id})" if self.best else "no score yet"
+        )
         return f"{self.count}, {best}, {clock(self.elapsed_s)} gone{self.ahead}"

@@ -15,13 +15,15 @@ from boshnas.baselines import RandomSearcher
 from boshnas.errors import InputError, did_you_mean
 from boshnas.grid import grid
 from boshnas.replay import Step, regret, replay, replayable, suggest
-from boshnas.run_folder import held_folder
+from boshnas.run_folder import discard, held_folder
 from boshnas.searcher import Searcher
+from boshnas.store import UnavailableError
 from boshnas.surrogates import GPSurrogate, NPNSurrogate, Surrogate
 from boshnas.table import Table
 from boshnas.table_run import kept, new_store
 from boshnas.table_source import TableSource, announce, results_console, say
 from boshnas.trial import Proposal
+from boshnas.view import told
 from boshnas.wording import counted
 from boshnas.writable import check_run_folder
 
@@ -100,25 +102,37 @@ def _search(table: Table, options: TableOptions, console: Console) -> int:
     if options.out is None or not budget:
         return _search_steps(table, steps, budget, options, console)
     settings = {name: value for name, value in asdict(options).items() if name not in _OF_OUTPUT}
-    with held_folder(options.out, resume=False), new_store(options.out, table, settings, budget) as store:
-        return _search_steps(table, kept(steps, table, store, options.seed), budget, options, console)
+    with held_folder(options.out, resume=False):
+        num_kept = 0
+        try:
+            with new_store(options.out, table, settings, budget) as store:
+                try:
+                    return _search_steps(table, kept(steps, table, store, options.seed), budget, options, console)
+                finally:
+                    num_kept = len(store.trials())
+        except UnavailableError as error:
+            say(Console(stderr=True), str(error))
+            return 1
+        finally:
+            if num_kept == 0:
+                discard(options.out)
 
 
 def _search_steps(table: Table, steps: Iterable[Step], budget: int, options: TableOptions, console: Console) -> int:
-    """Make the steps; what is done when they are interrupted is shown all the same."""
+    """Make the steps; what is done when they are cut off is shown all the same."""
     done: list[Step] = []
-    interrupted = False
+    cut_off: KeyboardInterrupt | UnavailableError | None = None
     try:
         for step in _shown(steps, budget, table.objective_name, console, is_each_told=options.verbose):
             done.append(step)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, UnavailableError) as error:
         if not done:
             raise
-        interrupted = True
+        cut_off = error
         say(console, f"Interrupted after {len(done)} of {counted(budget, 'evaluation')}.")
     _show_best(table, done, options, console)
-    if interrupted:
-        raise KeyboardInterrupt
+    if cut_off is not None:
+        raise cut_off
     return 0
 
 
@@ -146,12 +160,11 @@ def _budget(table: Table, options: TableOptions, console: Console) -> int:
 
 def _show_best(table: Table, done: Sequence[Step], options: TableOptions, console: Console) -> None:
     last = done[-1]
-    summary = {
+    summary: dict[str, Any] = {
         "best": {"id": last.best_id, "row": table.row(last.best_id), "score": last.best},
         "regret": regret(table, last.best),
         "num_evaluated": len(done),
         "history": [{"id": step.id, "value": step.value, "best": step.best} for step in done],
-        "report": _report(options, console),
     }
     better = table.objective.utility
     leaders = sorted(done, key=lambda step: -better(step.value))[:NUM_SHOWN]
@@ -162,6 +175,7 @@ def _show_best(table: Table, done: Sequence[Step], options: TableOptions, consol
     results.print(grid(heads, cells, results.width, title=f"Best by {table.objective_name}"))
     missed = "" if summary["regret"] is None else f", regret {summary['regret']:.5g}"
     say(results, f"{len(done)} evaluated{missed}")
+    summary["report"] = _report(options, console)
     if options.out is not None:
         say(results, f"report: {summary['report'] or 'none'}")
     _print_json(summary, options)
@@ -174,7 +188,7 @@ def _report(options: TableOptions, console: Console) -> str | None:
     # Its figures take a second to import: only a search that is kept waits for them.
     from boshnas.report.write import write_final_report
 
-    with console.status("writing the report"):
+    with told("writing the report", console):
         target = write_final_report(options.out)
     return None if target is None else str(target)
 

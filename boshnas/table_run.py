@@ -15,7 +15,8 @@ from boshnas.trial import Status, Trial
 from boshnas.version import versions
 
 SIZE_COLUMN = "params"
-"""The column that is taken for an architecture's number of weights, where a table has it."""
+"""The column that is taken for an architecture's number of weights, where it holds whole numbers."""
+_MAX_SIZE = 2**63 - 1
 _ONLY_LEVEL = 1
 
 
@@ -52,7 +53,7 @@ def kept(steps: Iterable[Step], table: Table, store: Store, seed: int) -> Iterat
                 architecture=row,
                 parameters=_parameters(table, row),
                 seed=seed,
-                params=size if isinstance(size, int) and size > 0 else None,
+                params=size if isinstance(size, int) and 0 < size <= _MAX_SIZE else None,
             )
         )
         store.finish(Result(number=number, id=step.id, status=Status.FINISHED, score=step.value))
@@ -67,8 +68,8 @@ def _choices(table: Table) -> dict[str, Sequence[str | int] | Range]:
         if column.kind is Kind.CATEGORICAL:
             found[column.name] = list(dict.fromkeys(map(str, cells)))
         else:
-            numbers = list(map(float, cells))
-            found[column.name] = Range(low=min(numbers), high=max(numbers), is_whole=column.kind is Kind.INTEGER)
+            is_whole, numbers = all(isinstance(value, int) for value in cells), list(map(float, cells))
+            found[column.name] = Range(low=min(numbers), high=max(numbers), is_whole=is_whole)
     return found
 
 

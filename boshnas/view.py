@@ -25,6 +25,7 @@ from boshnas.wording import (
     described,
     error_end,
     harmless,
+    number,
     outcome,
     stopping,
     stopping_at_once,
@@ -230,12 +231,12 @@ class LiveView:
         failed = f", {standing.num_failed} failed" if standing.num_failed else ""
         short = f"{standing.num_ended} of {standing.num_total}"
         gone, ahead = clock(standing.elapsed_s), standing.ahead
-        best, score = standing.best, None if standing.best is None else standing.best.score
-        named = "no score yet" if best is None else f"best {standing.score_name} {score:.2f} ({best.id})"
+        best, score = standing.best, number(0.0 if standing.best is None else standing.best.score or 0.0)
+        named = "no score yet" if best is None else f"best {standing.score_name} {score} ({best.id})"
         found = standing.correlation
         lines = [
             (f"{standing.count}{failed}, {gone} gone{ahead}", f"{short}{failed}{ahead.replace('about ', '')}"),
-            (named, named if best is None else f"best {score:.2f} ({best.id})"),
+            (named, named if best is None else f"best {score} ({best.id})"),
             *([] if found is None else [_correlation(*found)]),
         ]
         return [bar, *(_cut(next((form for form in forms if len(form) <= width), forms[-1])) for forms in lines)]
@@ -246,8 +247,8 @@ class LiveView:
         shown = [name for name, least in _COLUMNS.items() if width >= least]
         for name in shown:
             table.add_column(name, no_wrap=True, overflow="ellipsis")
-        for number, progress in running.items():
-            cells = self._cells(number, progress)
+        for place, progress in running.items():
+            cells = self._cells(place, progress)
             table.add_row(*(escape(one_line(cells[name])) for name in shown))
         return table
 

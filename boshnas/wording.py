@@ -8,6 +8,7 @@ from boshnas.errors import one_line
 from boshnas.trial import Decision, Trial
 
 NUM_END_LINES = 5
+_LARGE, _SMALL = 1e6, 1e-3
 NUM_NAMED = 8
 
 
@@ -30,7 +31,7 @@ def outcome(trial: Trial, score_name: str, seconds: float | None = None, log: Pa
     """
     if trial.score is None:
         return f"failed ({trial.status}): {_reason(trial.error, log)}"
-    return f"{score_name} {trial.score:.2f}" + (f" in {clock(seconds)}" if seconds is not None else "")
+    return f"{score_name} {number(trial.score)}" + (f" in {clock(seconds)}" if seconds is not None else "")
 
 
 def attempt_failed(trial: Trial, log: Path | None = None) -> str:
@@ -52,8 +53,8 @@ def believed(trial: Trial) -> str:
     if proposal.mean is None:
         return "nothing was foreseen"
     deviations = (("epistemic", proposal.epistemic_std), ("aleatoric", proposal.aleatoric_std))
-    told = (f"{value:.2f} {name}" for name, value in deviations if value is not None)
-    return " ± ".join([f"foreseen {proposal.mean:.2f}", *told])
+    told = (f"{number(value)} {name}" for name, value in deviations if value is not None)
+    return " ± ".join([f"foreseen {number(proposal.mean)}", *told])
 
 
 def error_end(error: str | None, num_lines: int = NUM_END_LINES) -> Sequence[str]:
@@ -98,6 +99,19 @@ def counted(number: int, noun: str) -> str:
         ('1 evaluation', '1200 rows')
     """
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def number(value: float) -> str:
+    """A score, whatever its unit: two decimals for percents, four for shares, else so many digits as tell it apart.
+
+    Example:
+        >>> number(81.234), number(0.81234), number(-25_000_123.0), number(2.5e-9)
+        ('81.23', '0.8123', '-25000123', '2.5e-09')
+    """
+    size = abs(value)
+    if size >= _LARGE or 0 < size < _SMALL:
+        return f"{value:.8g}" if size >= _LARGE else f"{value:.4g}"
+    return f"{value:.2f}" if size >= 1 or size == 0 else f"{value:.4f}"
 
 
 def clock(seconds: float) -> str:

@@ -217,7 +217,7 @@ def _best(run: Run, best: Trial) -> Best:
         std=stdev(scores) if len(scores) > 1 else None,
         lineage=[_row(trial, baseline_names(run)) for trial in lineage(run.trials, best)],
         parameters=dict(best.parameters),
-        export=None if "table" in run.identity else f"boshnas export {shlex.quote(str(run.folder))} --to my-model",
+        export=None if run.is_of_table else f"boshnas export {shlex.quote(str(run.folder))} --to my-model",
     )
 
 

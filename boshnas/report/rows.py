@@ -3,7 +3,8 @@
 import json
 
 from boshnas.report.facts import Facts, Row
-from boshnas.report.words import duration, number, parameters
+from boshnas.report.words import duration, parameters
+from boshnas.wording import number
 
 TOP_HEADER = ("number", "architecture", "level", "why", "parameters", "parent", "time")
 
@@ -36,11 +37,10 @@ def best_rows(known: Facts) -> list[tuple[str, str]]:
     rows += [
         ("parameters", parameters(row.params)),
         ("evaluation", f"#{row.number}, level {row.level}, {row.decision}, seed {best.seed}"),
-        (
-            "weights from",
-            " → ".join(f"{one.id} (#{one.number}, {number(one.score)})" for one in best.lineage) or "none",
-        ),
     ]
+    if best.export is not None:
+        ancestors = " → ".join(f"{one.id} (#{one.number}, {number(one.score)})" for one in best.lineage)
+        rows.append(("weights from", ancestors or "none"))
     return rows
 
 

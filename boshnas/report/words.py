@@ -1,19 +1,5 @@
 """Numbers and times as a person reads them."""
 
-_LARGE = 1e6
-
-
-def number(value: float) -> str:
-    """A score, whatever its unit: two decimals for percents, four for shares.
-
-    Example:
-        >>> number(81.234), number(0.81234), number(-2.5e7)
-        ('81.23', '0.8123', '-2.5e+07')
-    """
-    if abs(value) >= _LARGE:
-        return f"{value:.4g}"
-    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.4f}"
-
 
 def parameters(params: int | None) -> str:
     """A number of weights, or that it is not known."""

@@ -1,9 +1,10 @@
 """A report as a file that is whole or not there."""
 
+import logging
 import sys
 from pathlib import Path
 
-from boshnas.errors import InputError
+from boshnas.errors import InputError, one_line
 from boshnas.report.facts import facts
 from boshnas.report.page import page
 from boshnas.report.plots import panels
@@ -12,6 +13,8 @@ from boshnas.report.texts import as_json, as_markdown
 from boshnas.saved_run import Run
 from boshnas.store import Database
 from boshnas.whole_file import write_whole
+
+_logger = logging.getLogger(__name__)
 
 REPORT_FILE = "report.html"
 """In a run's folder, as a search leaves it at its end."""
@@ -59,5 +62,9 @@ def write_final_report(folder: Path, database: Database | None = None) -> Path |
         write_report(Run.open(folder, database), target)
     except InputError as error:
         sys.stderr.write(f"The report is not written: {error}\n")
+        return None
+    except Exception as error:  # whatever a figure cannot draw, what was found is still to be told
+        _logger.debug("no report", exc_info=error)
+        sys.stderr.write(f"The report is not written: {type(error).__name__}: {one_line(str(error))}\n")
         return None
     return target

@@ -82,7 +82,7 @@ class Patience:
                 if num_failures > 1 and waited_s >= self._max_wait_s:
                     raise UnavailableError(
                         f"{self._where}: store must come back within {self._max_wait_s:.0f} s, got: {error}. "
-                        "Mend it, then resume the run: what has finished is kept."
+                        "Mend it; what has finished is kept."
                     ) from None
                 if num_failures == 2:
                     self._on_wait(f"{self._where}: waiting for the store: {error}")

@@ -14,7 +14,9 @@ from boshnas.replay import random_search, replay
 from boshnas.report import figures
 from boshnas.run import main
 from boshnas.saved_run import Run
+from boshnas.searcher import Searcher
 from boshnas.show import main as show_main
+from boshnas.store import Store, UnavailableError
 from boshnas.store.choices import Range
 from boshnas.table import Table
 from boshnas.table_run import kept, new_store
@@ -103,6 +105,73 @@ def test_a_search_without_out_leaves_nothing(place: Path, capsys: pytest.Capture
     assert [path.name for path in place.iterdir()] == ["t.csv"]
 
 
+def test_a_column_may_be_whole_within_the_limits_alone(place: Path):
+    cells = ((1, 10, 0.5), (2, 20, 0.4), (4, 30, 0.6), (1.5, 90, 0.1))
+    rows = [f"{width},{params},{loss}" for width, params, loss in cells]
+    (place / "c.csv").write_text("\n".join(["width,params,loss", *rows]) + "\n")
+    words = ("--table", "c.csv", "--objective", "loss", "--constraint", "params<=50", "--out", "runs/mine")
+    assert main([*words, "--surrogate", "random"]) == 0
+    assert {trial.parameters["width"] for trial in Run.open("runs/mine").trials} == {1.0, 2.0, 4.0}
+
+
+def cut_off(error: BaseException, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the store fail once so many evaluations are in it."""
+    finish = Store.finish
+
+    def failing(store: Store, result: Any) -> Any:
+        if result.number == after:
+            raise error
+        return finish(store, result)
+
+    monkeypatch.setattr(Store, "finish", failing)
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (UnavailableError("store.db: gone."), 1)])
+def test_what_a_cut_off_search_found_is_kept_and_told(
+    error: BaseException, code: int, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    cut_off(error, 7, monkeypatch)
+    assert search("--budget", "20", "--out", "runs/mine", "--json") == code
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["num_evaluated"] == 7
+    assert "Interrupted after 7 of 20 evaluations." in captured.err
+    assert sum(trial.score is not None for trial in Run.open("runs/mine").trials) == 7
+    assert Path("runs/mine/report.html").is_file()
+
+
+def test_a_folder_in_which_nothing_was_begun_is_left_as_it_was(place: Path, monkeypatch: pytest.MonkeyPatch):
+    def interrupt(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Searcher, "propose", interrupt)
+        assert search("--budget", "6", "--out", "runs/mine") == 130
+    assert not Path("runs/mine").exists()
+    assert search("--budget", "6", "--out", "runs/mine") == 0
+
+
+def test_a_search_is_good_without_its_report(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def break_down(*arguments: Any) -> None:
+        raise OverflowError("too large\nfor this")
+
+    monkeypatch.setattr("boshnas.report.write.report_text", break_down)
+    assert search("--budget", "6", "--out", "runs/mine", "--json") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["report"] is None
+    assert "The report is not written: OverflowError: too large for this\n" in captured.err
+
+
+def test_the_largest_numbers_are_reported(place: Path):
+    frame = FRAME.assign(lr=[float(f"{number}e300") for number in range(1, 25)], params=2**70)
+    frame.to_csv("large.csv", index=False)
+    words = ("--table", "large.csv", "--objective", "loss", "--features", "op,width,lr", "--out", "runs/mine")
+    assert main([*words, "--surrogate", "random"]) == 0
+    assert Path("runs/mine/report.html").is_file()
+    assert Run.open("runs/mine").to_pandas()["params"].isna().all()
+
+
 def test_list_and_show_read_it(place: Path, capsys: pytest.CaptureFixture[str]):
     assert search("--budget", "8", "--out", "runs/mine") == 0
     capsys.readouterr()
@@ -112,6 +181,11 @@ def test_list_and_show_read_it(place: Path, capsys: pytest.CaptureFixture[str]):
     assert "t.csv" in line
     assert show_main(["runs/mine"]) == 0
     assert "best: 0.5" in capsys.readouterr().out
+    assert show_main(["runs/mine", "--number", "0"]) == 0
+    shown = capsys.readouterr().out
+    assert 'row: {"op": ' in shown
+    assert "weights" not in shown
+    assert "log" not in shown
 
 
 def test_what_makes_no_sense_is_refused(place: Path, capsys: pytest.CaptureFixture[str]):

@@ -197,7 +197,7 @@ def test_plain_view_tells_the_details_where_they_are_asked_for(now: list[float])
     view.ended(made(0, status=Status.CRASHED, error="boom"))
     view.stops(2)
     lines = stream.getvalue().splitlines()
-    assert lines[1] == "     foreseen 71.26 ± 1.50 epistemic ± 0.25 aleatoric; its log and files: runs/a/jobs/00000"
+    assert lines[1] == "     foreseen 71.26 ± 1.50 epistemic ± 0.2500 aleatoric; its log and files: runs/a/jobs/00000"
     assert lines[2] == "   0 arch0 tried again after attempt 1 (killed): Killed"
     assert lines[3:8] == [*(f"       line {number}" for number in range(5, 9)), "     \\x1b[31mred"]
     assert lines[8].startswith("   0 arch0 failed (crashed): boom;")

@@ -14,9 +14,9 @@ from sklearn.model_selection import KFold
 
 from boshnas.objective import Objective
 from boshnas.report.plots.panel import BLUE, GREY, HEIGHT, Panel, finished, new_figure, scores_of, shown
-from boshnas.report.words import number
 from boshnas.saved_run import Run
 from boshnas.trial import Trial
+from boshnas.wording import number
 
 MIN_TRIALS = 10
 MAX_TRIALS = 600
@@ -53,7 +53,9 @@ def _block(values: pd.Series) -> Values:
     """Features of a choice for a forest, shape (n, its number of columns)."""
     if values.dtype != np.float64:
         return pd.get_dummies(values).to_numpy(np.float64)
-    return np.column_stack([values.fillna(values.mean()), values.isna()]).astype(np.float64)
+    # A forest goes by the order alone, and has no room for the largest floats.
+    ranks = values.rank()
+    return np.column_stack([ranks.fillna(ranks.mean()), values.isna()]).astype(np.float64)
 
 
 def importances(table: pd.DataFrame, scores: Values) -> tuple[Values, float]:
@@ -128,7 +130,7 @@ def choices(run: Run) -> Panel:
         name=name,
         title=title,
         finding=_finding(names[0], _means(_cases(table[names[0]]), scores, run.objective)),
-        caption=f"Random forests of {_NUM_TREES} trees on the choices (a layer that is absent is a choice of its own), "
+        caption=f"Random forests of {_NUM_TREES} trees on the choices (what is absent is a choice of its own), "
         f"fitted on four fifths of {len(trials)} finished evaluations and asked for the last fifth in turn: they "
         f"explain {explained:.0%} of the variance there. A bar is what they lose when one choice is shuffled among "
         "those evaluations. Choices that go together share their importance.",

@@ -70,7 +70,7 @@ def embedding(run: Run) -> Panel:
         title=title,
         finding=f"{len(trials)} candidates on two axes that hold {shares.sum():.0%} of the variance of their choices; "
         f"the best is #{best.number}, at level {best.level}.",
-        caption="Principal axes of the choices, one-hot or scaled, a layer that is absent being a choice of its own. "
+        caption="Principal axes of the choices, one-hot or scaled, what is absent being a choice of its own. "
         f"Brighter is better; shapes are levels; the grey line goes through {say}, in order; the ring is the best."
         f"{thinning}",
         figure=figure,

@@ -8,8 +8,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 from boshnas.objective import Objective
-from boshnas.report.words import number, parameters
+from boshnas.report.words import parameters
 from boshnas.trial import Decision, Trial
+from boshnas.wording import number
 
 MAX_POINTS = 2_000
 HEIGHT = 420

@@ -21,9 +21,9 @@ from boshnas.report.plots.panel import (
     thinned,
     told,
 )
-from boshnas.report.words import number
 from boshnas.saved_run import Run
 from boshnas.trial import Trial
+from boshnas.wording import number
 
 MIN_PREDICTED = 5
 MAX_BARS = 300

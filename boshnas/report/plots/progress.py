@@ -24,9 +24,10 @@ from boshnas.report.plots.panel import (
     told,
     worth,
 )
-from boshnas.report.words import number, readable_time
+from boshnas.report.words import readable_time
 from boshnas.saved_run import Run
 from boshnas.trial import Decision, Trial
+from boshnas.wording import number
 
 _DASHES = ("dash", "dot", "dashdot", "longdash")
 _CAPTION = (

@@ -21,9 +21,9 @@ from boshnas.report.plots.panel import (
     told,
     worth,
 )
-from boshnas.report.words import number
 from boshnas.saved_run import Run
 from boshnas.trial import Decision, Trial
+from boshnas.wording import number
 
 _LOG_RATIO = 10.0
 
@@ -76,10 +76,16 @@ def size(run: Run) -> Panel:
         name=name,
         title=title,
         finding=_finding(front, len(trials), run.score_name),
-        caption="On the front no other candidate is as small and better. Parameters are those of the encoder, "
-        f"heads not counted.{thinning}",
+        caption=f"On the front no other candidate is as small and better. {_whose(run)}{thinning}",
         figure=figure,
     )
+
+
+def _whose(run: Run) -> str:
+    """Which parameters are counted."""
+    if run.is_of_table:
+        return "Parameters are as the table has them."
+    return "Parameters are those of the encoder, heads not counted."
 
 
 def _shape(level: int) -> str:

@@ -7,9 +7,9 @@ from statistics import pstdev
 from boshnas.ranking import results_of
 from boshnas.report.facts import NUM_TOP
 from boshnas.report.plots.panel import Panel, finished, new_figure, shown
-from boshnas.report.words import number
 from boshnas.saved_run import Run
 from boshnas.trial import Trial
+from boshnas.wording import number
 
 MAX_TASKS = 30
 _LONG_NAME = 8
