@@ -17,7 +17,7 @@ from boshnas.store.tables import Times
 from boshnas.training import recipe_name
 from boshnas.trial import Status, Trial
 from boshnas.view import told
-from boshnas.wording import counted
+from boshnas.wording import clock, counted
 
 
 def dry_run(campaign: Campaign, folder: Path, location: Location | None, console: Console, *, as_json: bool) -> str:
@@ -129,7 +129,8 @@ def _forecast_lines(found: dict[str, Any] | None, earlier: Sequence[Trial]) -> l
         return ["Forecast: nothing is left to evaluate."]
     low, high = found["hours_range"]
     return [
-        f"Forecast: {found['hours']:g} hours ({low:g} to {high:g}), {found['gpu_hours']:g} GPU hours",
+        f"Forecast: {clock(3600 * found['hours'])} ({clock(3600 * low)} to {clock(3600 * high)}), "
+        f"{found['gpu_hours']:g} GPU hours",
         f"Minutes an evaluation: {minutes['median']:g} in the median, {minutes['max']:g} at most",
         found["note"],
     ]

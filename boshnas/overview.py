@@ -18,6 +18,7 @@ class State(StrEnum):
 
     RUNNING = "running"
     FINISHED = "finished"
+    FAILED = "failed"
     INTERRUPTED = "interrupted"
     UNREADABLE = "unreadable"
 
@@ -30,6 +31,7 @@ class Overview:
         name: Of the folder.
         folder: Of the run.
         state: Running: a process holds the folder. Interrupted: it has not used up its budget, and none does.
+            Failed: it has, and nothing has a score.
         space: What is searched, or a table.
         score_name: What the objective is called.
         budget: Evaluations in all; None: not known.
@@ -105,7 +107,7 @@ def overview(run: Run) -> Overview:
     return Overview(
         name=run.name,
         folder=str(run.folder),
-        state=State.RUNNING if is_running else State.FINISHED if is_done else State.INTERRUPTED,
+        state=_state(is_running, is_done, has_best=best is not None),
         space=_space(run),
         score_name=run.score_name,
         budget=budget,
@@ -116,6 +118,12 @@ def overview(run: Run) -> Overview:
         best_score=None if best is None else best.score,
         begun=min((began for began, _ in run.times.values()), default=None),
     )
+
+
+def _state(is_running: bool, is_done: bool, *, has_best: bool) -> State:
+    if is_running or not is_done:
+        return State.RUNNING if is_running else State.INTERRUPTED
+    return State.FINISHED if has_best else State.FAILED
 
 
 def newest_first(overviews: Sequence[Overview]) -> list[Overview]:

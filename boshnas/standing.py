@@ -101,9 +101,9 @@ class Standing:
 
     def took_s(self, trial: Trial) -> float | None:
         """Wall-clock time of an ended trial: what it told, else as its files tell; None where they do not."""
-        if trial.stage_seconds:
-            return sum(trial.stage_seconds.values())
-        return None if self.folder is None or trial.failed else wall_seconds(job_folder(self.folder, trial.number))
+        is_told = self.folder is not None and not trial.failed
+        wall_s = wall_seconds(job_folder(self.folder, trial.number)) if is_told else None  # type: ignore[arg-type]
+        return sum(trial.stage_seconds.values()) if wall_s is None and trial.stage_seconds else wall_s
 
     @property
     def share(self) -> float:

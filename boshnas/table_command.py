@@ -15,12 +15,9 @@ from boshnas.baselines import RandomSearcher
 from boshnas.errors import InputError, did_you_mean
 from boshnas.grid import grid
 from boshnas.replay import Step, regret, replay, replayable, suggest
-from boshnas.run_folder import discard, held_folder
 from boshnas.searcher import Searcher
-from boshnas.store import UnavailableError
 from boshnas.surrogates import GPSurrogate, NPNSurrogate, Surrogate
 from boshnas.table import Table
-from boshnas.table_run import kept, new_store
 from boshnas.table_source import TableSource, announce, results_console, say
 from boshnas.trial import Proposal
 from boshnas.view import told
@@ -101,13 +98,20 @@ def _search(table: Table, options: TableOptions, console: Console) -> int:
     steps = replay(table, new_searcher(table, options), budget, options.batch or 1)
     if options.out is None or not budget:
         return _search_steps(table, steps, budget, options, console)
+    # The store brings Optuna, for a second: only a search that is kept waits for it.
+    from boshnas.run_folder import discard, held_folder
+    from boshnas.store import UnavailableError
+    from boshnas.table_run import kept, new_store
+
     settings = {name: value for name, value in asdict(options).items() if name not in _OF_OUTPUT}
     with held_folder(options.out, resume=False):
         num_kept = 0
         try:
             with new_store(options.out, table, settings, budget) as store:
                 try:
-                    return _search_steps(table, kept(steps, table, store, options.seed), budget, options, console)
+                    steps = kept(steps, table, store, options.seed)
+                    ends = (KeyboardInterrupt, UnavailableError)
+                    return _search_steps(table, steps, budget, options, console, ends)
                 finally:
                     num_kept = len(store.trials())
         except UnavailableError as error:
@@ -118,14 +122,21 @@ def _search(table: Table, options: TableOptions, console: Console) -> int:
                 discard(options.out)
 
 
-def _search_steps(table: Table, steps: Iterable[Step], budget: int, options: TableOptions, console: Console) -> int:
-    """Make the steps; what is done when they are cut off is shown all the same."""
+def _search_steps(
+    table: Table,
+    steps: Iterable[Step],
+    budget: int,
+    options: TableOptions,
+    console: Console,
+    ends: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
+) -> int:
+    """Make the steps; what is done when one of `ends` cuts them off is shown all the same."""
     done: list[Step] = []
-    cut_off: KeyboardInterrupt | UnavailableError | None = None
+    cut_off: BaseException | None = None
     try:
         for step in _shown(steps, budget, table.objective_name, console, is_each_told=options.verbose):
             done.append(step)
-    except (KeyboardInterrupt, UnavailableError) as error:
+    except ends as error:
         if not done:
             raise
         cut_off = error

@@ -51,7 +51,7 @@ def command(
         raise InputError(f"--json: must not be given with --out {STDOUT}, which prints the report. Leave one out.")
     target = Path(out) if out is not None else run / f"report.{chosen.value}"
     if out not in (None, STDOUT):
-        check_target(target)
+        check_target(target, run)
     # These bring plotly, scikit-learn and the store, some seconds: --help does not wait for them.
     from boshnas.report.write import report_text, write_report
     from boshnas.saved_run import Run

@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 
 from pydantic import JsonValue
 
+from boshnas.job import CHECKPOINT_FOLDER, job_folder
 from boshnas.ranking import results_of
 from boshnas.report.gpus import gpus_each
 from boshnas.saved_run import Run
@@ -59,7 +60,7 @@ class Best:
         std: Of their scores; None where there is one only.
         lineage: From the first ancestor to the parent: whose weights were handed on.
         parameters: The architecture as names and values.
-        export: Command that makes a model of it; None for a row of a table.
+        export: Command that makes a model of it; None where the run keeps none.
     """
 
     row: Row
@@ -112,6 +113,7 @@ class Facts:
         seed: Of the search.
         settings: As they were given, and what else makes the run this run.
         versions: Of the packages it was begun with.
+        is_of_table: Rows of a table were looked up, and nothing was trained.
     """
 
     name: str
@@ -132,6 +134,7 @@ class Facts:
     seed: JsonValue
     settings: Mapping[str, JsonValue]
     versions: Mapping[str, JsonValue]
+    is_of_table: bool
 
 
 def facts(run: Run) -> Facts:
@@ -163,6 +166,7 @@ def facts(run: Run) -> Facts:
         seed=run.identity.get("seed"),
         settings=_settings(run.identity),
         versions=_mapping(run.identity.get("versions")),
+        is_of_table=run.is_of_table,
     )
 
 
@@ -217,8 +221,14 @@ def _best(run: Run, best: Trial) -> Best:
         std=stdev(scores) if len(scores) > 1 else None,
         lineage=[_row(trial, baseline_names(run)) for trial in lineage(run.trials, best)],
         parameters=dict(best.parameters),
-        export=None if run.is_of_table else f"boshnas export {shlex.quote(str(run.folder))} --to my-model",
+        export=_export_command(run, best),
     )
+
+
+def _export_command(run: Run, best: Trial) -> str | None:
+    if run.is_of_table or not (job_folder(run.folder, best.number) / CHECKPOINT_FOLDER).is_dir():
+        return None
+    return f"boshnas export {shlex.quote(str(run.folder))} --to my-model"
 
 
 def lineage(trials: Sequence[Trial], child: Trial) -> list[Trial]:

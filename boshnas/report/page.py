@@ -43,7 +43,9 @@ def page(known: Facts, drawn: Mapping[str, Panel], folder: Path) -> str:
     title = escape(f"Search {known.name}")
     sections = [_section("best", _best(known, folder))]
     for name, (_, panels) in _FIGURES.items():
-        body = f'<div class="pair">{"".join(_panel(drawn[panel]) for panel in panels)}</div>'
+        # What a table never has, such as stages, needs no card.
+        shown = [drawn[panel] for panel in panels if drawn[panel].figure is not None or not known.is_of_table]
+        body = f'<div class="pair">{"".join(map(_panel, shown))}</div>'
         sections.append(_section(name, body + (_failures(known) if name == "time" else "")))
     sections.append(_section("settings", _settings(known)))
     links = "".join(f'<li><a href="#{name}">{heading}</a></li>' for name, heading in _SECTIONS.items())
@@ -120,7 +122,7 @@ def _best(known: Facts, folder: Path) -> str:
     picture = _drawing(folder, best.row.id)
     about = _table("Scores, size and lineage", ("what", "value"), best_rows(known), is_wide=False)
     export = f"<h3>Make a model of it</h3><pre><code>{escape(best.export)}</code></pre>" if best.export else ""
-    choices = _details("Its choices", ("choice", "value"), best.parameters)
+    choices = "" if known.is_of_table else _details("Its choices", ("choice", "value"), best.parameters)
     text = f"<div>{about}{export}{choices}</div>"
     return f'<div class="pair">{picture}{text}</div>{top}'
 
@@ -135,7 +137,8 @@ def _drawing(folder: Path, id_: str) -> str:
         return ""
     encoded = base64.b64encode(content).decode()
     alternative = escape(f"Layers of architecture {id_}, from the input on; its choices are listed beside it.")
-    return f'<div><img class="drawing" alt="{alternative}" src="data:image/svg+xml;base64,{encoded}"></div>'
+    image = f'<img class="drawing" alt="{alternative}" src="data:image/svg+xml;base64,{encoded}">'
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="Drawing of the best architecture">{image}</div>'
 
 
 def _failures(known: Facts) -> str:

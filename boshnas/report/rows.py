@@ -28,6 +28,7 @@ def best_rows(known: Facts) -> list[tuple[str, str]]:
     if known.best is None:
         return []
     best, row = known.best, known.best.row
+    level = "" if known.is_of_table else f"level {row.level}, "
     rows = [("architecture", row.id), (known.score_name, number(row.score))]
     if best.std is not None:
         rows.append(
@@ -36,9 +37,11 @@ def best_rows(known: Facts) -> list[tuple[str, str]]:
     rows += [(task, number(score)) for task, score in row.task_scores.items()]
     rows += [
         ("parameters", parameters(row.params)),
-        ("evaluation", f"#{row.number}, level {row.level}, {row.decision}, seed {best.seed}"),
+        ("evaluation", f"#{row.number}, {level}{row.decision}, seed {best.seed}"),
     ]
-    if best.export is not None:
+    if known.is_of_table:
+        rows += [(name, plain(value)) for name, value in best.parameters.items()]
+    else:
         ancestors = " → ".join(f"{one.id} (#{one.number}, {number(one.score)})" for one in best.lineage)
         rows.append(("weights from", ancestors or "none"))
     return rows

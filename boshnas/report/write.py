@@ -41,7 +41,7 @@ def write_report(run: Run, target: Path, format: Format = Format.HTML) -> None:
     Raises:
         InputError: If the file cannot be written.
     """
-    check_target(target)
+    check_target(target, run.folder)
     content = report_text(run, format)
     try:
         write_whole(target, content)

@@ -42,7 +42,9 @@ def check_file(path: Path, study_name: str, *, is_written: bool) -> None:
     """
     if not os.path.isfile(path):  # of a name that is too long, too
         kind = "a folder" if os.path.isdir(path) else "nothing"
-        raise InputError(f"{path}: store must be a file, got {kind}. Check the run's folder or start a new run.")
+        raise InputError(
+            f"{path}: store must be a file, got {kind}: {path.parent} is no run. `boshnas list` shows those that are."
+        )
     try:
         with path.open("rb") as file:
             header = file.read(len(_HEADER))

@@ -546,7 +546,7 @@ def test_a_folder_in_which_another_search_was_meanwhile_is_refused(tmp_path: Pat
         (folder / STORE_FILE).write_text("of the other")
         yield
 
-    monkeypatch.setattr("boshnas.campaign.run_lock", late_lock)
+    monkeypatch.setattr("boshnas.run_folder.run_lock", late_lock)
     with pytest.raises(ValueError, match="exists"), held_folder(tmp_path / "new", resume=False):
         pass
     assert (tmp_path / "new" / STORE_FILE).read_text() == "of the other"

@@ -27,6 +27,7 @@ def folder(tmp_path: Path, tiny_text: str, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.setattr(calibration, "LIMIT_S", 0.0)
     monkeypatch.setattr(forecast, "startup_seconds", lambda: 60.0)
     (tmp_path / "tiny.yaml").write_text(tiny_text)
+    (tmp_path / "evaluate.py").touch()
     return tmp_path
 
 

@@ -124,12 +124,12 @@ def choices(run: Run) -> Panel:
         hovertemplate="%{customdata}: %{x:.3f}<br>%{text}<extra></extra>",
     )
     figure.update_xaxes(nticks=4)
-    ticks = [shown(choice, 28) for choice in names]
+    ticks = [shown(_in_the_middle(choice, 28)) for choice in names]
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=ticks, autorange="reversed", showgrid=False)
     return Panel(
         name=name,
         title=title,
-        finding=_finding(names[0], _means(_cases(table[names[0]]), scores, run.objective)),
+        finding=_finding(names[0], _means(_cases(table[names[0]]), scores, run.objective), explained),
         caption=f"Random forests of {_NUM_TREES} trees on the choices (what is absent is a choice of its own), "
         f"fitted on four fifths of {len(trials)} finished evaluations and asked for the last fifth in turn: they "
         f"explain {explained:.0%} of the variance there. A bar is what they lose when one choice is shuffled among "
@@ -171,8 +171,15 @@ def _told(values: pd.Series, scores: Values, objective: Objective) -> str:
     return "<br>".join(lines[:MAX_LEVELS])
 
 
-def _finding(name: str, means: pd.Series) -> str:
+def _in_the_middle(text: str, most: int) -> str:
+    """A text that is cut, if long, where names that belong together are alike."""
+    half = (most - 1) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
+
+
+def _finding(name: str, means: pd.Series, explained: float) -> str:
+    best, worst = ((means.index[place], number(means.iloc[place])) for place in (0, -1))
     return (
-        f"{name} matters most: {means.index[0]} has a mean score of {number(means.iloc[0])}, {means.index[-1]} of "
-        f"{number(means.iloc[-1])}."
+        f"{name} tells most of the score, as far as the choices tell it at all ({explained:.0%} of its variance): "
+        f"{best[0]} has a mean score of {best[1]}, {worst[0]} of {worst[1]}."
     )

@@ -27,7 +27,7 @@ from boshnas.report.plots.panel import (
 from boshnas.report.words import readable_time
 from boshnas.saved_run import Run
 from boshnas.trial import Decision, Trial
-from boshnas.wording import number
+from boshnas.wording import counted, number
 
 _DASHES = ("dash", "dot", "dashdot", "longdash")
 _CAPTION = (
@@ -52,7 +52,7 @@ def by_evaluations(run: Run) -> Panel:
     best = records(trials, run.objective)[-1]
     finding = (
         f"The best {run.score_name}, {number(best.score or 0.0)}, is that of evaluation #{best.number}; "
-        f"{int(last) - best.number} were proposed after it."
+        f"{counted(int(last) - best.number, 'evaluation')} came after it."
     )
     finding += _beaten(run, best) + by_chance
     return Panel(name=name, title=title, finding=finding, caption=_CAPTION + thinning, figure=figure)

@@ -107,7 +107,8 @@ def _add(figure: Any, label: str, trials: Sequence[Trial], color: str, symbol: s
 def _finding(front: Sequence[Trial], num_trials: int, score_name: str) -> str:
     smallest, best = front[0], front[-1]
     if len(front) == 1:
-        return f"Of {num_trials} sized candidates #{best.number} is both the best and the smallest: {best.params:,}."
+        best_of = f"Of {num_trials} sized candidates #{best.number} is both the best and the smallest"
+        return f"{best_of}, with {best.params:,} parameters."
     return (
         f"{len(front)} of {num_trials} candidates are on the Pareto front, from {smallest.params:,} parameters with "
         f"{score_name} {number(smallest.score or 0.0)} to {best.params:,} with {number(best.score or 0.0)}."

@@ -43,14 +43,34 @@ def test_the_page_lies_in_the_run(folder: Path, capsys: pytest.CaptureFixture[st
         (["--format", "md"], "report.md", "# Search mini"),
         (["--format", "json"], "report.json", "{"),
         (["--format", "csv"], "report.csv", "number,id"),
-        (["--out", "{}/best.md"], "best.md", "# Search mini"),
-        (["--out", "{}/best.txt", "--format", "csv"], "best.txt", "number,id"),
-        (["--out", "{}/best"], "best", "<!doctype html>"),
+        (["--out", "{}/report-1.md"], "report-1.md", "# Search mini"),
+        (["--out", "{}/../best.txt", "--format", "csv"], "../best.txt", "number,id"),
+        (["--out", "{}/../best.html"], "../best.html", "<!doctype html>"),
     ],
 )
 def test_the_format_is_the_one_asked_for_or_that_of_the_ending(words: list[str], name: str, begin: str, folder: Path):
     assert main([str(folder), *(word.format(folder) for word in words)]) == 0
     assert (folder / name).read_text().startswith(begin)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--out", "{}/store.db"], "--out: must end in one of .html, .md, .json, .csv"),
+        (["--out", "{}/../mine.py"], "--out: must end in one of .html, .md, .json, .csv"),
+        (["--out", "{}/folders.json"], "--out: a report in the run's folder must be named report…"),
+        (["--out", "{}/../mini/store.db", "--format", "html"], "--out: a report in the run's folder must be named"),
+        (["--out", "{}/report.md", "--format", "csv"], "--format: must be that of --out, md, got csv"),
+    ],
+)
+def test_what_is_no_report_is_not_replaced(
+    words: list[str], message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    for name in ("folders.json", "../mine.py"):
+        (folder / name).write_text("kept")
+    before = {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()}
+    assert message in refusal([str(folder), *(word.format(folder) for word in words)], capsys)
+    assert {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()} == before
 
 
 def test_standard_output_holds_the_report_alone(folder: Path, capsys: pytest.CaptureFixture[str]):

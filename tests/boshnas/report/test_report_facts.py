@@ -9,19 +9,24 @@ from boshnas.report.gpus import gpus_each
 from boshnas.trial import Attempt, Decision, Status
 
 
-def test_the_best_with_its_lineage_and_its_command():
+def test_the_best_with_its_lineage_and_its_command(tmp_path: Path):
     trials = [
         trial(0, 70.0, id="a"),
         trial(1, 71.0, id="b", parent_id="a"),
         trial(2, 75.0, id="c", parent_id="b", params=5, parameters={"num_layers": 2}, task_scores={"cola": 40.0}),
         trial(3, 72.0, id="d"),
     ]
-    best = facts(run_of(trials, Path("my runs/mini"))).best
+    folder = tmp_path / "my runs" / "mini"
+    best = facts(run_of(trials, folder)).best
+    assert best is not None
+    assert best.export is None  # there is no checkpoint to make a model of
+    (folder / "jobs" / "00002" / "pretrained").mkdir(parents=True)
+    best = facts(run_of(trials, folder)).best
     assert best is not None
     assert (best.row.number, best.row.score, best.row.params, best.row.task_scores) == (2, 75.0, 5, {"cola": 40.0})
     assert [row.id for row in best.lineage] == ["a", "b"]
     assert best.parameters == {"num_layers": 2}
-    assert best.export == "boshnas export 'my runs/mini' --to my-model"
+    assert best.export == f"boshnas export '{folder}' --to my-model"
 
 
 def test_repeated_measurements_of_the_best_have_a_mean_and_a_spread():

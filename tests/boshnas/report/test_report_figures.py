@@ -80,7 +80,7 @@ def test_best_so_far_by_evaluations():
     assert list(trace(panel, "baseline bert_mini").y) == [80.0, 80.0]
     (shaded,) = panel.figure.layout.shapes
     assert (shaded.x0, shaded.x1) == (-0.5, 2.5)
-    assert "72.00, is that of evaluation #3; 2 were proposed after it. It is 8.00 worse" in panel.finding
+    assert "72.00, is that of evaluation #3; 2 evaluations came after it. It is 8.00 worse" in panel.finding
 
 
 def test_best_so_far_by_time_is_in_the_order_of_the_ends():
@@ -164,7 +164,7 @@ def test_the_choice_that_makes_the_score_matters_most():
     assert explained > 0.9
     panel = choices(run_of(trials))
     assert list(panel.figure.layout.yaxis.ticktext) == ["op", "w", "noise"]
-    assert "op matters most: sa has a mean score of" in panel.finding
+    assert "op tells most of the score, as far as the choices tell it at all (9" in panel.finding
 
 
 def test_a_number_matters_by_its_quarters():

@@ -138,7 +138,6 @@ def test_a_page_of_many_trials_is_small():
 
 def test_markdown_has_the_facts():
     text = report_text(run_of(made_trials(60, ["a|b"])), Format.MD)
-    assert "boshnas export runs/mini --to my-model" in text
     assert "| a\\|b |" in text
     assert len(re.findall(r"^\| \\#", text, re.MULTILINE)) == 11
     assert "| torch | 2.6.0 |" in text
