@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,18 @@ def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, content: str | bytes,
         load(tmp_path, content)
     assert str(caught.value).startswith("--executor-config: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_number_that_cannot_be_meant_is_refused(tmp_path: Path, name: str):
+    fields = SETTINGS[name].model_fields.items()
+    numbers = [field for field, info in fields if re.search(r"\b(int|float)\b", str(info.annotation))]
+    assert len(numbers) >= 4
+    for field in numbers:
+        for value in ("true", ".inf", ".nan", "9" * 26, f"'{'9' * 26}'", "'2'"):
+            with pytest.raises(InputError, match=f"{field} must be (a|at most) .*, got "):
+                load(tmp_path, f"{field}: {value}", name)
+    assert load(tmp_path, "\n".join(f"{field}: 2" for field in numbers), name)
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path):

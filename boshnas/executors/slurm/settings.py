@@ -3,7 +3,9 @@
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from boshnas.validation import Amount, Count
 
 _TIME = re.compile(
     r"(?P<minutes>\d+)(:(?P<seconds>\d+))?"
@@ -87,19 +89,19 @@ class SlurmSettings(BaseModel):
     qos: Text | None = None
     gres: Text | None = None
     time: Text | None = None
-    cpus_per_task: PositiveInt | None = None
+    cpus_per_task: Count | None = None
     mem: Text | None = None
     constraint: Text | None = None
     nodelist: Text | None = None
     exclude: Text | None = None
     reservation: Text | None = None
-    max_in_flight: PositiveInt = 8
+    max_in_flight: Count = 8
     setup: list[str] = []
     extra: list[str] = []
     requeue: bool = True
     cancel_on_exit: bool = True
-    poll_seconds: PositiveFloat = 5.0
-    grace_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
+    poll_seconds: Amount = 5.0
+    grace_seconds: Annotated[float, Field(strict=True, ge=0, le=1e9, allow_inf_nan=False)] = 60.0
 
     @field_validator("time", mode="before")
     @classmethod
