@@ -1,9 +1,15 @@
 """What pydantic found wrong, in words for a person."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
+
+Count = Annotated[int, Field(strict=True, gt=0, le=100_000)]
+"""Of processors, jobs or evaluations; neither text nor true."""
+
+Amount = Annotated[float, Field(strict=True, gt=0, le=1e9, allow_inf_nan=False)]
+"""Of seconds, cores or GiB, neither text nor true: 1e9 seconds are 31 years."""
 
 _RULES = {
     "bool_parsing": "must be true or false",

@@ -9,7 +9,7 @@ from transformers.training_args import OptimizerNames
 from design_space.errors import InputError, did_you_mean
 from finetune.config import ADAMW, LEARNING_RATES, MFAC, TrainerDefaults
 from finetune.tuning.settings import Tuning
-from pretrain.arguments import bf16_supported
+from pretrain.arguments import choose_precision
 
 _OPTIMIZERS = [ADAMW, *(name.value for name in OptimizerNames), MFAC]
 
@@ -18,8 +18,9 @@ _OPTIMIZERS = [ADAMW, *(name.value for name in OptimizerNames), MFAC]
 class FinetuneArguments(TrainerDefaults, TrainingArguments):  # type: ignore[misc] # some are narrower
     """Arguments of the transformers Trainer, checked."""
 
-    bf16: bool = field(
-        default_factory=bf16_supported,
+    # None and not a default_factory, which transformers' parser takes for false.
+    bf16: bool | None = field(  # type: ignore[assignment]
+        default=None,
         metadata={"help": "Compute in bfloat16; where a GPU has it, unless --fp16."},
     )
     dataloader_pin_memory: bool = field(
@@ -33,7 +34,7 @@ class FinetuneArguments(TrainerDefaults, TrainingArguments):  # type: ignore[mis
             raise InputError(f"--optim: must be one of {', '.join(_OPTIMIZERS)}, got {self.optim!r}.{near}")
         if self.learning_rate is None:
             self.learning_rate = LEARNING_RATES[self.tuning]
-        self.bf16 = self.bf16 and not (self.fp16 or self.use_cpu)
+        choose_precision(self)
         if self.early_stopping_patience is not None:
             self.eval_strategy = self.save_strategy = "epoch"
             self.load_best_model_at_end, self.save_only_model, self.save_total_limit = True, True, 1

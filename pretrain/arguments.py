@@ -15,12 +15,29 @@ def bf16_supported() -> bool:
     return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
 
 
+def choose_precision(arguments: TrainingArguments) -> None:
+    """Set `bf16` where it is not given, and refuse it where it is given without a GPU.
+
+    On a CPU that was asked for, bfloat16 is slow but computes.
+
+    Raises:
+        InputError: If it is given and there is no GPU that computes in it.
+    """
+    if arguments.bf16 is None:
+        arguments.bf16 = bf16_supported() and not (arguments.fp16 or arguments.use_cpu)
+    if arguments.bf16 and not arguments.use_cpu and not is_torch_bf16_gpu_available():
+        raise InputError(
+            "--bf16: needs a GPU that computes in bfloat16, there is none. Leave it out, or --use_cpu true."
+        )
+
+
 @dataclass
 class PretrainArguments(TrainerDefaults, TrainingArguments):  # type: ignore[misc] # some are narrower
     """Arguments of the transformers Trainer, checked."""
 
-    bf16: bool = field(
-        default_factory=bf16_supported,
+    # None and not a default_factory, which transformers' parser takes for false.
+    bf16: bool | None = field(  # type: ignore[assignment]
+        default=None,
         metadata={"help": "Compute in bfloat16; where a GPU has it, unless --fp16."},
     )
     dataloader_pin_memory: bool = field(
@@ -28,11 +45,7 @@ class PretrainArguments(TrainerDefaults, TrainingArguments):  # type: ignore[mis
     )
 
     def __post_init__(self) -> None:
-        self.bf16 = self.bf16 and not (self.fp16 or self.use_cpu)
-        if self.bf16 and not is_torch_bf16_gpu_available():
-            raise InputError(
-                "--bf16: needs a GPU that computes in bfloat16, there is none. Leave it out, or --use_cpu true."
-            )
+        choose_precision(self)
         for end in ("", "_kwargs"):  # names of before transformers 5.23, which warns of them
             old, new = f"gradient_checkpointing{end}", f"activation_checkpointing{end}"
             if hasattr(self, new) and getattr(self, new) is None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from transformers import HfArgumentParser
+from transformers.hf_argparser import string_to_bool
 
 from design_space.errors import InputError
 
@@ -31,6 +32,9 @@ class FlagParser(HfArgumentParser):
             epilog=f"example: {example}",
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         )
+        for action in self._actions:
+            if action.type is string_to_bool:  # transformers wants a word after those whose default is None
+                action.nargs, action.const = "?", True
         self.add_argument(
             "--help_all", "--help-all", action="help", help="show every argument of the transformers Trainer, too"
         )

@@ -17,12 +17,14 @@ def asked_gpus(settings: BaseModel) -> float:
 
 
 def _slurm_gpus(settings: SlurmSettings) -> int:
-    """GPUs of one job, by its gres (`gpu`, `gpu:2`, `gpu:a100:2`) and its further words (`--gpus=2`)."""
+    """GPUs of one job, by its gres (`gpu`, `gpu:2`, `gpu:a100:2`) and its further words (`--gpus=2`, `--tres-per-task=gres/gpu:2`)."""
     asked = [settings.gres or ""]
     for word in settings.extra:
         name, _, value = word.partition("=")
         if name in _GPU_WORDS:
             asked.append(",".join(f"gpu:{part}" for part in value.split(",")))
+        elif name == "--tres-per-task":
+            asked.append(value.replace("=", ":").replace("gres:", "gres/"))  # SLURM writes both
     return max(sum(map(_num_gpus, resources.split(","))) for resources in asked)
 
 

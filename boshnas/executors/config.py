@@ -17,13 +17,13 @@ SETTINGS: dict[str, type[BaseModel]] = {"local": LocalSettings, "slurm": SlurmSe
 
 
 class _OnceLoader(yaml.SafeLoader):
-    """Refuses a key that stands twice: the last would count, and nobody would be told."""
+    """Refuses a key that is no scalar, and one that stands twice: the last would count, and nobody would be told."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                continue  # told as a key that is no text
+                raise ValueError(f"a name must be text, got a {key.id} in line {key.start_mark.line + 1}")
             if key.value in seen:
                 raise ValueError(f"key {key.value!r} stands twice, the second time in line {key.start_mark.line + 1}")
             seen.add(key.value)
@@ -60,14 +60,20 @@ def _mapping(path: Path) -> dict[str, object]:
     except RecursionError:
         raise InputError(f"--executor-config: {path} must be YAML, got too many levels. Write 'NAME: VALUE'.") from None
     except (yaml.YAMLError, ValueError) as error:  # a date or a number that is none is a ValueError
-        raise InputError(f"--executor-config: {path} must be YAML: {' '.join(str(error).split())}.") from None
+        told = " ".join(str(error).split()).replace('in "<byte string>", ', "in ")
+        raise InputError(f"--executor-config: {path} must be YAML: {told}.") from None
     if content is None:
         return {}
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+    if not isinstance(content, dict):
         raise InputError(
             f"--executor-config: {path} must hold one mapping of names to values, got {type(content).__name__}. "
             "Write lines such as 'num_cpus: 2'."
         )
+    for key in content:
+        if not isinstance(key, str):
+            raise InputError(
+                f"--executor-config: {path}: a name must be text, got {key!r}. Write lines such as 'num_cpus: 2'."
+            )
     return content
 
 

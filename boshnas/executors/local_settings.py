@@ -1,6 +1,8 @@
 """How evaluations share this machine, as a file says it."""
 
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict
+
+from boshnas.validation import Amount, Count
 
 
 class LocalSettings(BaseModel):
@@ -16,8 +18,8 @@ class LocalSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True)
 
-    num_slots: PositiveInt | None = None
+    num_slots: Count | None = None
     gpus: tuple[str, ...] | None = None
-    num_threads: PositiveInt | None = None
-    time_limit_s: PositiveFloat | None = None
-    memory_gib: PositiveFloat | None = None
+    num_threads: Count | None = None
+    time_limit_s: Amount | None = None
+    memory_gib: Amount | None = None

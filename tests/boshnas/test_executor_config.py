@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -50,11 +51,13 @@ def test_every_misspelt_key_is_refused_with_the_nearest(tmp_path: Path, name: st
             "num_cpus: 1\nnum_gpus: 0\nnum_cpus: 2",
             "key 'num_cpus' stands twice, the second time in line 3",
         ),
-        ("[1]: 2", "must be YAML: "),
+        ("[1]: 2", "a name must be text, got a sequence in line 1"),
+        ("a: 1\n? {b: 1}\n: 2", "a name must be text, got a mapping in line 2"),
         ("[1, 2]", "must hold one mapping of names to values, got list"),
         ("local", "must hold one mapping of names to values, got str"),
-        ("1: 2", "must hold one mapping"),
-        ("a: [", "must be YAML: "),
+        ("1: 2", "executor.yaml: a name must be text, got 1. Write lines"),
+        ("yes: 2", "executor.yaml: a name must be text, got True. Write lines"),
+        ("a: [", "must be YAML: while parsing a flow node .* in line 1, column 5"),
         ("a: 1\n---\nb: 1", "must be YAML: "),
         (b"\xff\xfe\x00", "must be YAML: "),
         ("time: 2026-13-45", "must be YAML: month must be in 1..12"),
@@ -68,6 +71,33 @@ def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, content: str | bytes,
         load(tmp_path, content)
     assert str(caught.value).startswith("--executor-config: ")
     assert "\n" not in str(caught.value)
+    assert "byte string" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_number_that_cannot_be_meant_is_refused(tmp_path: Path, name: str):
+    fields = SETTINGS[name].model_fields.items()
+    numbers = [field for field, info in fields if re.search(r"\b(int|float)\b", str(info.annotation))]
+    assert len(numbers) >= 4
+    for field in numbers:
+        for value in ("true", ".inf", ".nan", "9" * 26, f"'{'9' * 26}'", "'2'"):
+            with pytest.raises(InputError, match=f"{field} must be (a|at most) .*, got "):
+                load(tmp_path, f"{field}: {value}", name)
+    assert load(tmp_path, "\n".join(f"{field}: 2" for field in numbers), name)
+
+
+@pytest.mark.parametrize(
+    ("word", "rule"),
+    [
+        ("--gpus 2", "must be --name or --name=value"),
+        ("--mem=3G", "has a key of its own, mem"),
+        ("--array=0-3", "is for the executor to say"),
+    ],
+)
+def test_a_word_for_sbatch_that_is_refused_is_told_once(tmp_path: Path, word: str, rule: str):
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, f"extra: [--exclusive, '{word}']", "slurm")
+    assert str(caught.value).endswith(f"executor.yaml: extra.1 {rule}, got '{word}'. Correct it.")
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path):

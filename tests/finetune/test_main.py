@@ -556,3 +556,9 @@ def test_help_ends_with_code_0_and_shows_the_example(
         main(words)
     assert caught.value.code == 0
     assert example in " ".join(capsys.readouterr().out.split())
+
+
+def test_bfloat16_needs_a_gpu(flags: Flags, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pretrain.arguments.is_torch_bf16_gpu_available", lambda: False)
+    with pytest.raises(InputError, match=r"^--bf16: needs a GPU .*there is none\. Leave it out, or --use_cpu true"):
+        main(flags("--bf16", "true", "--use_cpu", "false"))

@@ -611,6 +611,20 @@ def test_bfloat16_needs_a_gpu(flags: Callable[..., list[str]], monkeypatch: pyte
         main(flags("--bf16", without=("--use_cpu",)))
 
 
+def test_bfloat16_that_is_asked_for_is_computed_in_on_a_cpu_too(flags: Callable[..., list[str]]):
+    assert parse(flags("--bf16"))[1].bf16 is True
+    assert parse(flags())[1].bf16 is False
+
+
+def test_bfloat16_is_on_where_a_gpu_has_it(flags: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch):
+    for name in ("pretrain.arguments.bf16_supported", "pretrain.arguments.is_torch_bf16_gpu_available"):
+        monkeypatch.setattr(name, lambda: True)
+    monkeypatch.setattr("transformers.training_args.is_torch_bf16_gpu_available", lambda: True)
+    assert parse(flags(without=("--use_cpu",)))[1].bf16 is True
+    assert parse(flags("--bf16", "false", without=("--use_cpu",)))[1].bf16 is False
+    assert parse(flags("--fp16", without=("--use_cpu",)))[1].bf16 is False
+
+
 @pytest.mark.filterwarnings("error::FutureWarning")
 def test_the_old_name_of_activation_checkpointing_works_without_a_warning(flags: Callable[..., list[str]]):
     assert parse(flags("--gradient_checkpointing"))[1].activation_checkpointing is True

@@ -3,7 +3,9 @@
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from boshnas.validation import Amount, Count
 
 _ADDRESS = re.compile(r"auto|[^\s:/]+:\d{1,5}")
 
@@ -24,11 +26,11 @@ class RaySettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     address: str | None = None
-    num_cpus: PositiveFloat = 1.0
-    num_gpus: Annotated[float, Field(ge=0)] = 0.0
-    memory_gib: PositiveFloat | None = None
-    max_retries: Annotated[int, Field(ge=0)] = 3
-    max_in_flight: PositiveInt | None = None
+    num_cpus: Amount = 1.0
+    num_gpus: Annotated[float, Field(strict=True, ge=0, le=1e9)] = 0.0
+    memory_gib: Amount | None = None
+    max_retries: Annotated[int, Field(strict=True, ge=0, le=100_000)] = 3
+    max_in_flight: Count | None = None
 
     @field_validator("address")
     @classmethod

@@ -3,7 +3,9 @@
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from boshnas.validation import Amount, Count
 
 _TIME = re.compile(
     r"(?P<minutes>\d+)(:(?P<seconds>\d+))?"
@@ -33,6 +35,19 @@ _TAKEN = (
 )
 
 Text = Annotated[str, Field(min_length=1)]
+
+
+def _free(word: str) -> str:
+    match = _WORD.fullmatch(word)
+    if match is None:
+        raise ValueError("must be --name or --name=value")
+    # sbatch takes abbreviations.
+    for key in _KEYS:
+        if key.replace("_", "-").startswith(match["name"]):
+            raise ValueError(f"has a key of its own, {key}")
+    if any(name.startswith(match["name"]) for name in _TAKEN):
+        raise ValueError("is for the executor to say")
+    return word
 
 
 def time_seconds(text: str) -> float:
@@ -87,19 +102,19 @@ class SlurmSettings(BaseModel):
     qos: Text | None = None
     gres: Text | None = None
     time: Text | None = None
-    cpus_per_task: PositiveInt | None = None
+    cpus_per_task: Count | None = None
     mem: Text | None = None
     constraint: Text | None = None
     nodelist: Text | None = None
     exclude: Text | None = None
     reservation: Text | None = None
-    max_in_flight: PositiveInt = 8
+    max_in_flight: Count = 8
     setup: list[str] = []
-    extra: list[str] = []
+    extra: list[Annotated[str, AfterValidator(_free)]] = []
     requeue: bool = True
     cancel_on_exit: bool = True
-    poll_seconds: PositiveFloat = 5.0
-    grace_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
+    poll_seconds: Amount = 5.0
+    grace_seconds: Annotated[float, Field(strict=True, ge=0, le=1e9, allow_inf_nan=False)] = 60.0
 
     @field_validator("time", mode="before")
     @classmethod
@@ -121,21 +136,6 @@ class SlurmSettings(BaseModel):
         if value is not None and not _MEMORY.fullmatch(value):
             raise ValueError("must be a number with K, M, G or T, or none for megabytes, for example 64G")
         return value
-
-    @field_validator("extra")
-    @classmethod
-    def _free(cls, words: list[str]) -> list[str]:
-        for word in words:
-            match = _WORD.fullmatch(word)
-            if match is None:
-                raise ValueError(f"each must be --name or --name=value, got {word!r}")
-            # sbatch takes abbreviations.
-            for key in _KEYS:
-                if key.replace("_", "-").startswith(match["name"]):
-                    raise ValueError(f"{word!r} has a key of its own, {key}")
-            if any(name.startswith(match["name"]) for name in _TAKEN):
-                raise ValueError(f"{word!r} is for the executor to say")
-        return words
 
     def words(self) -> list[str]:
         """The words for sbatch."""
