@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from boshnas.wording import clock
 from boshnas import calibration, dry_run, forecast
 from boshnas.campaign import check, open_store
 from boshnas.campaign_settings import CampaignSettings
@@ -61,7 +62,7 @@ def test_a_person_reads_lines_and_no_json(capsys: pytest.CaptureFixture[str]):
 def test_what_nobody_has_timed_has_no_forecast(capsys: pytest.CaptureFixture[str]):
     said, _ = dry(capsys, "--evaluator", EVALUATOR, "--surrogate", "random")
     assert "Proposals: all at random\n" in said
-    assert f"Evaluator: {sys.executable} evaluate.py " in said
+    assert f"Evaluator: {sys.executable} {Path.cwd() / 'evaluate.py'} " in said
     assert said.endswith(
         "Forecast: none, no evaluation of this evaluator has finished. Run a few, then: --resume --dry-run.\n"
     )
@@ -104,7 +105,7 @@ def test_what_finished_foretells_the_rest_of_a_resumed_run(begun: Path, capsys: 
     assert main(["--resume", "--out", str(begun), "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert "Finished so far: 4\n" in said
-    assert f"Forecast: {found['hours']:g} hours" in said
+    assert f"Forecast: {clock(3600 * found['hours'])} (" in said
     assert main(["--resume", "--out", str(begun), "--dry-run", "--budget", "4"]) == 0
     assert "Forecast: nothing is left to evaluate.\n" in capsys.readouterr().out
 
@@ -148,7 +149,7 @@ def test_a_disk_with_too_little_room_is_told(capsys: pytest.CaptureFixture[str],
 @pytest.mark.parametrize(("initial", "is_told"), [("5", False), ("6", True), ("9", True)])
 def test_a_start_that_is_all_the_budget_is_told(capsys: pytest.CaptureFixture[str], initial: str, is_told: bool):
     out, err = dry(capsys, "--evaluator", EVALUATOR, "--budget", "6", "--initial", initial)
-    line = f"The first {initial} evaluations are random (--initial), so all of the 6 are."
+    line = f"--initial {initial} takes the whole budget (6): all evaluations are random."
     assert (line in err, "Proposals: all at random" in out) == (is_told, is_told)
 
 

@@ -101,7 +101,7 @@ def test_what_cannot_be_written_is_one_line(folder: Path, tmp_path: Path, capsys
         (Path(os.devnull), "got the device"),
         (tmp_path / ("a" * 300), "File name too long"),
     ):
-        assert rule in refusal([str(folder), "--out", str(out)], capsys)
+        assert rule in refusal([str(folder), "--out", str(out), "--format", "html"], capsys)
     assert "--json" in refusal([str(folder), "--out", "-", "--json"], capsys)
     assert "pdf" in refusal([str(folder), "--format", "pdf"], capsys)
 

@@ -164,7 +164,7 @@ def test_the_choice_that_makes_the_score_matters_most():
     assert explained > 0.9
     panel = choices(run_of(trials))
     assert list(panel.figure.layout.yaxis.ticktext) == ["op", "w", "noise"]
-    assert "op tells most of the score, as far as the choices tell it at all (9" in panel.finding
+    assert "op tells most of the score, as far as the choices tell it at all (100%" in panel.finding
 
 
 def test_a_number_matters_by_its_quarters():
