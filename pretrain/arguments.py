@@ -1,13 +1,25 @@
 """All arguments of pre-training's Trainer: those of transformers, with the defaults of `pretrain.config`."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 import torch
 from transformers import TrainingArguments
+from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 from transformers.utils.import_utils import is_torch_bf16_gpu_available
 
-from design_space.errors import InputError
+from design_space.errors import InputError, first_line
 from pretrain.config import TrainerDefaults
+
+_PACKAGES: dict[str, tuple[str, ...]] = {
+    "azure_ml": ("azureml",),
+    "flyte": ("flytekit",),
+    "kubeflow": (),
+    "tensorboard": ("tensorboard", "tensorboardX"),
+}
+"""One of which a reporter needs, where it is not of the reporter's own name."""
 
 
 def bf16_supported() -> bool:
@@ -29,6 +41,36 @@ def choose_precision(arguments: TrainingArguments) -> None:
         raise InputError(
             "--bf16: needs a GPU that computes in bfloat16, there is none. Leave it out, or --use_cpu true."
         )
+
+
+def require_finite(*dataclasses: object) -> None:
+    """Refuse infinite numbers and NaN, which pass every comparison that refuses.
+
+    Raises:
+        InputError: With the flag's name.
+    """
+    for flags in dataclasses:
+        for name, value in vars(flags).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(f"--{name}: must be a finite number, got {value}.")
+
+
+def require_reporters(names: Iterable[str]) -> None:
+    """Refuse reporters that are unknown or cannot report here.
+
+    Raises:
+        InputError: With the package that is missing.
+    """
+    try:
+        for name, callback in zip(names, get_reporting_integration_callbacks(names), strict=True):
+            packages = _PACKAGES.get(name, (name,))
+            if packages and not any(map(find_spec, packages)):
+                raise InputError(f"--report_to {name}: needs the package {packages[0]}. Install it, or leave this out.")
+            callback()  # refuses what else it lacks
+    except InputError:
+        raise
+    except (ImportError, RuntimeError, ValueError) as error:
+        raise InputError(f"--report_to: {first_line(error)} Or leave it out.") from None
 
 
 @dataclass

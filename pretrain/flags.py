@@ -1,11 +1,9 @@
 """The command line of `python -m pretrain`, read and checked before anything is done."""
 
-import math
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 from design_space.errors import InputError
-from pretrain.arguments import PretrainArguments
+from pretrain.arguments import PretrainArguments, require_finite, require_reporters
 from pretrain.command_line import FlagParser
 from pretrain.config import COMMAND, EXAMPLE, MIN_VOCAB_SIZE, PretrainConfig, load_recipe
 from pretrain.start import is_checkpoint
@@ -28,8 +26,8 @@ def parse(arguments: Sequence[str]) -> tuple[PretrainConfig, PretrainArguments]:
         raise InputError("--output_dir: must name the folder for the checkpoint. Give one.")
     if training.resume_from_checkpoint is not None:
         raise InputError("--resume_from_checkpoint: is --resume here, from the newest checkpoint of --output_dir.")
-    if "tensorboard" in training.report_to and find_spec("tensorboard") is None:
-        raise InputError("--report_to tensorboard: needs the package tensorboard. Run: pip install tensorboard")
+    require_reporters(training.report_to)
+    require_finite(config, training)
     _check_numbers(config, training)
     if not config.text_column:
         raise InputError("--text_column: must name a column, is empty. Leave it out for 'text'.")
@@ -57,7 +55,7 @@ def _check_numbers(config: PretrainConfig, training: PretrainArguments) -> None:
     ):
         if value < least:
             raise InputError(f"--{name}: must be at least {least}, got {value}.")
-    if not 0 < training.learning_rate < math.inf:
+    if training.learning_rate <= 0:
         raise InputError(f"--learning_rate: must be above 0, got {training.learning_rate}.")
     if config.max_seconds is not None and not training.warmup_steps < 1:
         raise InputError(

@@ -17,7 +17,7 @@ def asked_gpus(settings: BaseModel) -> float:
 
 
 def _slurm_gpus(settings: SlurmSettings) -> int:
-    """GPUs of one job, by its gres (`gpu`, `gpu:2`, `gpu:a100:2`) and its further words (`--gpus=2`, `--tres-per-task=gres/gpu:2`)."""
+    """GPUs of one job, by its gres (`gpu`, `gpu:a100:2`) and its further words (`--gpus=2`, `--tres-per-task=…`)."""
     asked = [settings.gres or ""]
     for word in settings.extra:
         name, _, value = word.partition("=")

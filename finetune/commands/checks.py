@@ -2,14 +2,13 @@
 
 import math
 
-from transformers.integrations.integration_utils import get_reporting_integration_callbacks
-
-from design_space.errors import InputError, first_line
+from design_space.errors import InputError
 from finetune.arguments import FinetuneArguments
 from finetune.config import RunsConfig
 from finetune.optimizers.choice import OURS, chosen
 from finetune.output_folder import require_free
 from finetune.tuning.settings import Tuning
+from pretrain.arguments import require_finite, require_reporters
 
 _LEAST = {
     "max_train_samples": 1,
@@ -60,11 +59,7 @@ def check(config: RunsConfig, training: FinetuneArguments) -> None:
     for name, way_out in _NOT_DONE.items():
         if getattr(training, name):
             raise InputError(f"--{name}: is not done here. {way_out}")
-    try:
-        for callback in get_reporting_integration_callbacks(training.report_to):
-            callback()  # refuses where its package is not there
-    except (ValueError, RuntimeError) as error:
-        raise InputError(f"--report_to: {first_line(error)} Or leave it out.") from None
+    require_reporters(training.report_to)
     if training.optim in OURS:
         chosen(training)
     for name, least in _LEAST.items():
@@ -75,6 +70,7 @@ def check(config: RunsConfig, training: FinetuneArguments) -> None:
         value = getattr(training, name)
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name}: must be above 0 and finite, got {value}.")
+    require_finite(config, training)
     given, left_out = training.tuned(), Tuning(method=training.tuning)
     for name, methods in OF_TUNINGS.items():
         if training.tuning not in methods and getattr(given, name) != getattr(left_out, name):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from boshnas.wording import clock
 from boshnas import calibration, dry_run, forecast
 from boshnas.campaign import check, open_store
 from boshnas.campaign_settings import CampaignSettings
@@ -17,6 +16,7 @@ from boshnas.forecast import forecast_by_past
 from boshnas.job import Result
 from boshnas.run import main
 from boshnas.trial import Decision, Proposal, Status, Trial
+from boshnas.wording import clock
 
 EVALUATOR = f"{sys.executable} evaluate.py {{job}}"
 

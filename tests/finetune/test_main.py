@@ -447,6 +447,8 @@ def test_a_missing_flag_is_refused(flags: Flags, flag: str, message: str, no_tra
         (["--prediction_loss_only"], "^--prediction_loss_only: is not done here. Scores need predictions"),
         (["--push_to_hub"], "^--push_to_hub: is not done here. Upload"),
         (["--report_to", "nowhere"], "^--report_to: nowhere is not supported"),
+        (["--report_to", "flyte"], r"^--report_to flyte: needs the package flytekit\."),
+        (["--weight_decay", "nan"], "^--weight_decay: must be a finite number, got nan"),
         (["--seed", "-1"], r"^--seed: must be from 0 to 2\^32 - 1, got -1\."),
         (["--seeds", "1", "4294967296"], "^--seeds: must be from 0 to .* got 4294967296"),
         (["--output_dir", "/proc/x"], "^--output_dir: /proc/x must be a folder to write to"),

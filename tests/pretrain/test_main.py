@@ -650,7 +650,20 @@ def test_a_tokenizer_of_the_hub_that_cannot_be_reached_is_told_in_one_line(
     )
 
 
-def test_tensorboard_needs_its_package(flags: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pretrain.flags.find_spec", lambda name: None)
-    with pytest.raises(InputError, match="--report_to tensorboard: needs the package tensorboard"):
-        main(flags("--report_to", "tensorboard"))
+@pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
+def test_a_reporter_needs_its_package(flags: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, name: str):
+    monkeypatch.setattr("pretrain.arguments.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=rf"^--report_to {name}: needs the package {name}\."):
+        main(flags("--report_to", name))
+
+
+def test_a_reporter_that_is_unknown_is_refused(flags: Callable[..., list[str]]):
+    with pytest.raises(InputError, match="^--report_to: nowhere is not supported"):
+        main(flags("--report_to", "nowhere"))
+
+
+@pytest.mark.parametrize("name", ["weight_decay", "adam_beta1", "max_grad_norm", "max_seconds", "learning_rate"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_every_number_is_finite(flags: Callable[..., list[str]], name: str, value: str):
+    with pytest.raises(InputError, match=f"^--{name}: must be a finite number, got {value}"):
+        main(flags(f"--{name}", value))
