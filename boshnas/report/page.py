@@ -12,7 +12,7 @@ from plotly.offline import get_plotlyjs
 
 from boshnas.report.facts import Facts
 from boshnas.report.plots import Panel, template
-from boshnas.report.rows import TOP_HEADER, best_rows, failure_rows, plain, summary, top_rows
+from boshnas.report.rows import best_rows, failure_rows, plain, summary, top_rows
 from boshnas.saved_run import PICTURE_FILE
 from boshnas.trial import Status
 from boshnas.version import VERSION
@@ -41,14 +41,15 @@ def page(known: Facts, drawn: Mapping[str, Panel], folder: Path) -> str:
         folder: Of the run: the drawing of its best architecture is taken in where it is there.
     """
     title = escape(f"Search {known.name}")
-    sections = [_section("best", _best(known, folder))]
+    sections = {"best": _section("best", _best(known, folder))}
     for name, (_, panels) in _FIGURES.items():
         # What a table never has, such as stages, needs no card.
         shown = [drawn[panel] for panel in panels if drawn[panel].figure is not None or not known.is_of_table]
-        body = f'<div class="pair">{"".join(map(_panel, shown))}</div>'
-        sections.append(_section(name, body + (_failures(known) if name == "time" else "")))
-    sections.append(_section("settings", _settings(known)))
-    links = "".join(f'<li><a href="#{name}">{heading}</a></li>' for name, heading in _SECTIONS.items())
+        if shown:
+            body = f'<div class="pair">{"".join(map(_panel, shown))}</div>'
+            sections[name] = _section(name, body + (_failures(known) if name == "time" else ""))
+    sections["settings"] = _section("settings", _settings(known))
+    links = "".join(f'<li><a href="#{name}">{_SECTIONS[name]}</a></li>' for name in sections)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -68,7 +69,7 @@ def page(known: Facts, drawn: Mapping[str, Panel], folder: Path) -> str:
 <nav aria-label="Sections"><ul>{links}</ul></nav>
 <main id="main" tabindex="-1">
 <noscript><p>The figures need JavaScript; all else is here without it.</p></noscript>
-{"".join(sections)}
+{"".join(sections.values())}
 </main>
 <footer>Written {datetime.now():%Y-%m-%d %H:%M} by flexibert-boshnas {VERSION}.</footer>
 <script>{get_plotlyjs()}</script>
@@ -113,10 +114,8 @@ def _panel(panel: Panel) -> str:
 
 
 def _best(known: Facts, folder: Path) -> str:
-    best, rows = known.best, top_rows(known)
-    top = (
-        _table("The best ten, then the baselines", (*TOP_HEADER, known.score_name), rows, is_wide=True) if rows else ""
-    )
+    best, (header, rows) = known.best, top_rows(known)
+    top = _table("The best ten, then the baselines", header, rows, is_wide=True) if rows else ""
     if best is None:
         return f"<p>No evaluation of a candidate has finished yet.</p>{top}"
     picture = _drawing(folder, best.row.id)

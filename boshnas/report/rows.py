@@ -6,7 +6,8 @@ from boshnas.report.facts import Facts, Row
 from boshnas.report.words import duration, parameters
 from boshnas.wording import number
 
-TOP_HEADER = ("number", "architecture", "level", "why", "parameters", "parent", "time")
+_TOP_HEADER = ("number", "architecture", "level", "why", "parameters", "parent", "time")
+_NOT_OF_TABLES = ("level", "parent", "time")
 
 
 def summary(known: Facts) -> str:
@@ -47,9 +48,13 @@ def best_rows(known: Facts) -> list[tuple[str, str]]:
     return rows
 
 
-def top_rows(known: Facts) -> list[tuple[str, ...]]:
-    """The best ten, then the baselines: number, architecture, level, why, parameters, parent, time, score."""
-    return [_cells(row) for row in (*known.top, *known.baselines)]
+def top_rows(known: Facts) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The best ten, then the baselines: names of the columns, and the rows."""
+    header = (*_TOP_HEADER, known.score_name)
+    hidden = [_TOP_HEADER.index(name) for name in _NOT_OF_TABLES] if known.is_of_table else []
+    shown = [place for place in range(len(header)) if place not in hidden]
+    rows = [_cells(row) for row in (*known.top, *known.baselines)]
+    return tuple(header[place] for place in shown), [tuple(cells[place] for place in shown) for cells in rows]
 
 
 def failure_rows(known: Facts) -> list[tuple[str, ...]]:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from boshnas.report.facts import Facts
 from boshnas.report.plots import Panel
-from boshnas.report.rows import TOP_HEADER, best_rows, failure_rows, plain, summary, top_rows
+from boshnas.report.rows import best_rows, failure_rows, plain, summary, top_rows
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|#~])")
 
@@ -25,7 +25,7 @@ def as_markdown(known: Facts, drawn: Mapping[str, Panel]) -> str:
     if known.best is not None:
         lines += ["## Best architecture", "", *_table(("what", "value"), best_rows(known))]
         lines += ["```sh", known.best.export, "```", ""] if known.best.export else []
-        lines += ["## Best ten", "", *_table((*TOP_HEADER, known.score_name), top_rows(known))]
+        lines += ["## Best ten", "", *_table(*top_rows(known))]
     lines += ["## Findings", ""]
     lines += [f"- **{_escaped(panel.title)}.** {_escaped(panel.finding)}" for panel in drawn.values()]
     lines.append("")

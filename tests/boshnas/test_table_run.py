@@ -95,6 +95,8 @@ def test_out_keeps_the_search_with_its_report(place: Path, capsys: pytest.Captur
     page = Path(said["report"]).read_text("utf-8")
     assert "Make a model of it" not in page
     assert "Random search of the same table finds" in page
+    for absent in (">level<", ">parent<", "Time and failures", "task by task", "weights from"):
+        assert absent not in page
     assert "0.5000" in page
     assert not (place / "runs" / "mine" / ".held").exists()
 
