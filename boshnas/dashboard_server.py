@@ -3,6 +3,7 @@
 import socket
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from typing import Any
@@ -19,7 +20,7 @@ Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 
 def serve(location: Location, host: str, port: int | None, default_port: int) -> int:
-    """Serve until interrupted; the address is printed first.
+    """Serve until interrupted, which is its end; the address is printed first.
 
     Args:
         location: Of the store.
@@ -44,7 +45,9 @@ def serve(location: Location, host: str, port: int | None, default_port: int) ->
         with _bound(read_only(wsgi(storage)), host, ports) as server:
             sys.stdout.write(f"http://{host}:{server.server_port}/dashboard/studies/{study_id}\n")
             sys.stdout.flush()
-            server.serve_forever()
+            sys.stderr.write("Ctrl-C ends it.\n")
+            with suppress(KeyboardInterrupt):
+                server.serve_forever()
     finally:
         close_storage(storage)
     return 0
