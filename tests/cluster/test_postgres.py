@@ -324,7 +324,7 @@ def test_a_server_that_stays_away_is_told_and_the_run_goes_on_later(server: Serv
     server.stop()
     try:
         with pytest.raises(
-            UnavailableError, match=r"must come back within 1 s, got: connection .* then resume the run"
+            UnavailableError, match=r"must come back within 1 s, got: connection .* what has finished is kept"
         ):
             store.add(trial_of(1))
         assert len(store.trials()) == 1
