@@ -9,7 +9,7 @@ from typing import Self
 
 from design_space.architecture import Architecture
 from design_space.counts import Quantity, flops, parameters
-from design_space.errors import InputError
+from design_space.errors import InputError, did_you_mean
 
 QUANTITIES: dict[str, Quantity] = {
     "params": parameters(),
@@ -45,7 +45,8 @@ class Constraint:
             raise InputError(f"constraint: must have the form 'params<=12e6', got {text!r}.")
         quantity, comparison, limit = match.groups()
         if quantity not in QUANTITIES:
-            raise InputError(f"constraint: quantity must be one of {', '.join(QUANTITIES)}, got {quantity!r}.")
+            hint = did_you_mean(quantity, QUANTITIES)
+            raise InputError(f"constraint: quantity must be one of {', '.join(QUANTITIES)}, got {quantity!r}.{hint}")
         try:
             value = float(limit)
         except ValueError:

@@ -1,7 +1,7 @@
 """Published architectures by name."""
 
 from design_space.architecture import Architecture
-from design_space.errors import InputError
+from design_space.errors import InputError, did_you_mean
 from design_space.layer import Layer
 
 
@@ -36,5 +36,6 @@ def preset(name: str) -> Architecture:
         InputError: If there is none, with the names there are.
     """
     if name not in PRESETS:
-        raise InputError(f"architecture: must be one of {', '.join(PRESETS)}, got {name!r}.")
+        hint = did_you_mean(name, PRESETS)
+        raise InputError(f"architecture: must be one of {', '.join(PRESETS)}, got {name!r}.{hint}")
     return PRESETS[name]

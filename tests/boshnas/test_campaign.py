@@ -93,9 +93,15 @@ def digest(folder: Path) -> dict[str, str]:
         ({"recipe": "dmo"}, r"recipe: must be one of .*demo.*got 'dmo'"),
         ({"constraints": ("params=12e6",)}, r"constraint: must have the form 'params<=12e6', got 'params=12e6'"),
         ({"constraints": ("params<=1e",)}, r"constraint: the limit must be a number, got '1e'"),
-        ({"constraints": ("flop<=1e9",)}, r"constraint: quantity must be one of params, flops, layers, got 'flop'"),
+        (
+            {"constraints": ("flop<=1e9",)},
+            r"constraint: quantity must be one of params, flops, layers, got 'flop'. Did you mean 'flops'",
+        ),
         ({"constraints": ("params<=10",)}, "--constraint: no architecture of level 1 is within the limits"),
-        ({"baselines": "bert_minni"}, r"architecture: must be one of .*bert_mini.*got 'bert_minni'"),
+        (
+            {"baselines": "bert_minni"},
+            r"architecture: must be one of .*bert_mini.*got 'bert_minni'. Did you mean 'bert_mini'",
+        ),
     ],
 )
 def test_check_refuses(settings: CampaignSettings, changes: dict[str, Any], message: str):
